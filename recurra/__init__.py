@@ -1,0 +1,1 @@
+"""Recurra: learning from sequences with recurrent networks."""

@@ -1,0 +1,16 @@
+"""The errors a user can mend: each message is one line that names the file, the place and the mend."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BadInput(ValueError):
+    """Something the user gave cannot be used. The command line prints the message and exits with code 2."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
+    """An unknown ``name`` of some ``kind`` ("cell", "task"), with the nearest known name where one is near."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    return BadInput(f"unknown {kind} {name!r}; {mend}")
