@@ -1,0 +1,108 @@
+"""A cell run over whole sequences, batches of ragged ones included, or one step at a time."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from recurra.recurrence import reference
+from recurra.recurrence.state import State, map_state, tensors
+
+
+class Trajectory(NamedTuple):
+    """Everything a sequence left behind: ``states`` nests like a state, each tensor ``(batch, time, ...)``."""
+
+    outputs: Float[Tensor, "B T O"]
+    state: State
+    states: State
+
+
+class Recurrent(nn.Module):
+    """A sequence layer from one step of a recurrence.
+
+    Any split of a sequence into calls, each given the state that the one before returned, gives the outputs of one call.
+
+    Args:
+        cell: ``forward(x, state) -> (output, state)`` with ``initial_state(batch_size)``; or a cell of ``torch.nn``; or
+            any module whose result nests like its state, whose first tensor is then the output. A cell may also have
+            ``inputs(x)``, called once before the loop with the whole ``(B, T, I)`` sequence, which returns the nesting
+            of ``(B, T, ...)`` tensors that its steps receive (this is how dropout masks are drawn before the loop).
+        initial_state: ``batch_size -> state`` in place of the cell's own start; a module here is learnt with the rest.
+    """
+
+    def __init__(self, cell: nn.Module, initial_state: Callable[[int], State] | None = None) -> None:
+        super().__init__()
+        self.cell = cell
+        self._start = initial_state
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state of ``batch_size`` rows before their first step."""
+        return self._start(batch_size) if self._start else reference.initial_state(self.cell, batch_size)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T I"],
+        state: State | None = None,
+        lengths: Int[Tensor, " B"] | None = None,
+        reset: Bool[Tensor, "B T"] | None = None,
+    ) -> tuple[Float[Tensor, "B T O"], State]:
+        """Outputs of every step, and the state after the last.
+
+        Args:
+            x: the inputs, at least one step.
+            state: where each row begins; the initial state where it is not given.
+            lengths: steps of each row, 0 to T: past its end a row's state is frozen and its output zero.
+            reset: before a step where it holds, the row goes back to the *initial* state (never to ``state``) and no
+                gradient flows to its past: episode and document boundaries inside a stream.
+
+        Raises:
+            ValueError: ``x`` without steps, or a ``state``, ``lengths`` or ``reset`` of another batch or length.
+        """
+        steps = self._steps(x, state, lengths, reset)
+        return torch.stack([step.output for step in steps], dim=1), steps[-1].state
+
+    def trajectory(
+        self,
+        x: Float[Tensor, "B T I"],
+        state: State | None = None,
+        lengths: Int[Tensor, " B"] | None = None,
+        reset: Bool[Tensor, "B T"] | None = None,
+    ) -> Trajectory:
+        """As a call, with the state after every step as well."""
+        steps = self._steps(x, state, lengths, reset)
+        states = map_state(lambda *leaves: torch.stack(leaves, dim=1), *(step.state for step in steps))
+        return Trajectory(torch.stack([step.output for step in steps], dim=1), steps[-1].state, states)
+
+    def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
+        """One step of a stream: constant memory, whatever came before."""
+        outputs, state = self(x.unsqueeze(1), state)
+        return outputs.squeeze(1), state
+
+    def _steps(
+        self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None
+    ) -> list[reference.Step]:
+        _check(x, state, lengths, reset)
+        start = self.initial_state(x.shape[0]) if state is None or reset is not None else None
+        prepare: Any = getattr(self.cell, "inputs", None)
+        inputs = x if prepare is None else prepare(x)
+        begin = start if state is None else state
+        return list(reference.run(self.cell, inputs, begin, start, lengths=lengths, reset=reset))
+
+
+def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> None:
+    if x.dim() != 3 or x.shape[1] == 0:
+        raise ValueError(f"x must be (batch, time, features) with at least one step, got {tuple(x.shape)}")
+    batch, steps = x.shape[:2]
+    if state is not None:
+        for leaf in tensors(state):
+            if leaf.dim() == 0 or leaf.shape[0] != batch:
+                raise ValueError(f"x has {batch} rows, but a tensor of the state is {tuple(leaf.shape)}")
+    if lengths is not None:
+        if lengths.shape != (batch,):
+            raise ValueError(f"lengths must be ({batch},), got {tuple(lengths.shape)}")
+        if lengths.min() < 0 or lengths.max() > steps:
+            raise ValueError(f"lengths must lie in 0 to {steps}, got {lengths.min()} to {lengths.max()}")
+    if reset is not None and reset.shape != (batch, steps):
+        raise ValueError(f"reset must be ({batch}, {steps}), got {tuple(reset.shape)}")
