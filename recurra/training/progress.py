@@ -1,0 +1,96 @@
+"""What a person sees while a model trains: a live bar in a terminal, plain lines elsewhere. Both go to stderr."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import rich.progress
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands.
+
+    Args:
+        done: part of the whole, 0 to 1.
+        loss: mean training loss of late, in the unit of the task's loss.
+        score: the last validation's score as text, "" before the first.
+        speed: items (tokens, sequences) a second.
+        left: seconds to the end.
+    """
+
+    epoch: int
+    update: int
+    done: float
+    loss: float
+    score: str
+    speed: float
+    left: float
+
+    def line(self) -> str:
+        score = f"  validation {self.score}" if self.score else ""
+        return (
+            f"epoch {self.epoch}  update {self.update}  loss {self.loss:.4f}{score}  {_thousands(self.speed)}/s  "
+            f"{_clock(self.left)} left"
+        )
+
+
+class Progress(Protocol):
+    def show(self, moment: Moment) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class _Lines:
+    """At most one line each ten seconds."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def show(self, moment: Moment) -> None:
+        if time.monotonic() - self._last >= 10:
+            self._last = time.monotonic()
+            self.note(f"{moment.done:4.0%}  {moment.line()}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def reporting() -> Iterator[Progress]:
+    """A live bar where stderr is a terminal, else lines."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(bar_width=24), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Bar(bar)
+
+
+class _Bar:
+    def __init__(self, bar: "rich.progress.Progress") -> None:
+        self._bar = bar
+        self._task = bar.add_task("starting", total=1.0)
+
+    def show(self, moment: Moment) -> None:
+        self._bar.update(self._task, completed=moment.done, description=moment.line())
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, markup=False)
+
+
+def _thousands(number: float) -> str:
+    return f"{number / 1000:.1f}k" if number >= 1000 else f"{number:.0f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
