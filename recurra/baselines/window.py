@@ -77,3 +77,8 @@ class WindowNetwork(nn.Module):
         """Logits of the token after every step, and the state after the last; raises as :meth:`hidden`."""
         h, state = self.hidden(tokens, state)
         return self.output(h), state
+
+    def step(self, tokens: Int[Tensor, " B"], state: WindowState) -> tuple[Float[Tensor, "B V"], WindowState]:
+        """One token of each stream."""
+        logits, state = self(tokens.unsqueeze(1), state)
+        return logits.squeeze(1), state

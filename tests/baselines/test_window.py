@@ -54,6 +54,15 @@ def test_any_split_of_a_stream_gives_the_same_logits(network, pieces):
     assert torch.equal(state.tokens, last.tokens)
 
 
+def test_steps_give_the_logits_of_the_whole_stream(network):
+    tokens = random_tokens(2, 8)
+    state, steps = network.initial_state(2), []
+    for token in tokens.unbind(1):
+        logits, state = network.step(token, state)
+        steps.append(logits)
+    torch.testing.assert_close(torch.stack(steps, dim=1), network(tokens)[0], rtol=1e-13, atol=1e-13)
+
+
 def test_the_token_w_steps_back_changes_nothing_and_the_one_after_it_does(network):
     tokens = random_tokens(1, 9)
     final_logits = network(tokens)[0][0, -1]
