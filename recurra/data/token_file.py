@@ -1,0 +1,50 @@
+"""Token ids on disk, read a stretch at a time."""
+
+import os
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+class Tokens(Protocol):
+    """A long row of token ids, of which stretches are asked for: an array, or a :class:`TokenFile`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, stretch: slice, /) -> np.ndarray: ...
+
+
+class TokenFile:
+    """``tokens[start:stop]`` of a binary file of ``dtype``, as a read-only array.
+
+    Reads rather than maps: the pages of a memory map count as the process's own memory once touched, so after an
+    epoch it would hold the whole text. ``np.asarray(tokens)`` is the map, for whoever wants to see everything at once.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype) -> None:
+        self.path = path
+        self.dtype = dtype
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._length = os.fstat(self._descriptor).st_size // dtype.itemsize
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, stretch: slice, /) -> np.ndarray:
+        start, stop, step = stretch.indices(self._length)
+        if step != 1:
+            raise ValueError(f"tokens are read in order, without steps; got a step of {step}")
+        size = self.dtype.itemsize
+        data = bytearray()
+        while missing := max(0, stop - start) * size - len(data):  # one read returns 2 GiB at most
+            data += (block := os.pread(self._descriptor, missing, start * size + len(data)))
+            if not block:
+                raise OSError(f"{self.path}: shortened while in use")
+        return np.frombuffer(bytes(data), self.dtype)
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        mapped = np.memmap(self.path, self.dtype, "r") if self._length else np.empty(0, self.dtype)
+        return np.array(mapped, dtype, copy=copy)
