@@ -1,0 +1,20 @@
+"""Sequence layers: ``outputs, state = layer(x, state=None, lengths=None, reset=None)``."""
+
+from recurra.layers.bidirectional import Bidirectional, BidirectionalState
+from recurra.layers.dropout import RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
+from recurra.layers.initial import LearntState
+from recurra.layers.recurrent import Recurrent, Trajectory
+from recurra.layers.stack import Stack
+
+__all__ = [
+    "Bidirectional",
+    "BidirectionalState",
+    "LearntState",
+    "Recurrent",
+    "RecurrentDropout",
+    "Stack",
+    "Trajectory",
+    "VariationalDropout",
+    "WeightDrop",
+    "Zoneout",
+]

@@ -1,13 +1,14 @@
 """A cell run over whole sequences, batches of ragged ones included, or one step at a time."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
+from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.state import State, map_state, tensors
 
 
@@ -22,7 +23,7 @@ class Trajectory(NamedTuple):
 class Recurrent(nn.Module):
     """A sequence layer from one step of a recurrence.
 
-    Any split of a sequence into calls, each given the state that the one before returned, gives the outputs of one call.
+    Any split of a sequence into calls, each given the state of the one before, gives the outputs of a single call.
 
     Args:
         cell: ``forward(x, state) -> (output, state)`` with ``initial_state(batch_size)``; or a cell of ``torch.nn``; or
@@ -35,11 +36,11 @@ class Recurrent(nn.Module):
     def __init__(self, cell: nn.Module, initial_state: Callable[[int], State] | None = None) -> None:
         super().__init__()
         self.cell = cell
-        self._start = initial_state
+        self.start = initial_state
 
     def initial_state(self, batch_size: int) -> State:
         """The state of ``batch_size`` rows before their first step."""
-        return self._start(batch_size) if self._start else reference.initial_state(self.cell, batch_size)
+        return reference.initial_state(self.cell, batch_size) if self.start is None else self.start(batch_size)
 
     def forward(
         self,
@@ -53,15 +54,18 @@ class Recurrent(nn.Module):
         Args:
             x: the inputs, at least one step.
             state: where each row begins; the initial state where it is not given.
-            lengths: steps of each row, 0 to T: past its end a row's state is frozen and its output zero.
+            lengths: steps of each row, 0 to T: past its end a row's inputs are never read, its state is frozen and its
+                output zero.
             reset: before a step where it holds, the row goes back to the *initial* state (never to ``state``) and no
                 gradient flows to its past: episode and document boundaries inside a stream.
 
         Raises:
             ValueError: ``x`` without steps, or a ``state``, ``lengths`` or ``reset`` of another batch or length.
         """
-        steps = self._steps(x, state, lengths, reset)
-        return torch.stack([step.output for step in steps], dim=1), steps[-1].state
+        outputs = []
+        for step in self._steps(x, state, lengths, reset):
+            outputs.append(step.output)
+        return torch.stack(outputs, dim=1), step.state
 
     def trajectory(
         self,
@@ -71,7 +75,7 @@ class Recurrent(nn.Module):
         reset: Bool[Tensor, "B T"] | None = None,
     ) -> Trajectory:
         """As a call, with the state after every step as well."""
-        steps = self._steps(x, state, lengths, reset)
+        steps = list(self._steps(x, state, lengths, reset))
         states = map_state(lambda *leaves: torch.stack(leaves, dim=1), *(step.state for step in steps))
         return Trajectory(torch.stack([step.output for step in steps], dim=1), steps[-1].state, states)
 
@@ -82,13 +86,11 @@ class Recurrent(nn.Module):
 
     def _steps(
         self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None
-    ) -> list[reference.Step]:
+    ) -> Iterator[reference.Step]:
         _check(x, state, lengths, reset)
         start = self.initial_state(x.shape[0]) if state is None or reset is not None else None
-        prepare: Any = getattr(self.cell, "inputs", None)
-        inputs = x if prepare is None else prepare(x)
-        begin = start if state is None else state
-        return list(reference.run(self.cell, inputs, begin, start, lengths=lengths, reset=reset))
+        inputs = reference.step_inputs(self.cell, blank_padding(x, lengths))
+        return reference.run(self.cell, inputs, start if state is None else state, start, lengths=lengths, reset=reset)
 
 
 def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> None:
@@ -102,7 +104,7 @@ def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor
     if lengths is not None:
         if lengths.shape != (batch,):
             raise ValueError(f"lengths must be ({batch},), got {tuple(lengths.shape)}")
-        if lengths.min() < 0 or lengths.max() > steps:
-            raise ValueError(f"lengths must lie in 0 to {steps}, got {lengths.min()} to {lengths.max()}")
+        if ((lengths < 0) | (lengths > steps)).any():
+            raise ValueError(f"lengths must lie in 0 to {steps}, got {int(lengths.min())} to {int(lengths.max())}")
     if reset is not None and reset.shape != (batch, steps):
         raise ValueError(f"reset must be ({batch}, {steps}), got {tuple(reset.shape)}")

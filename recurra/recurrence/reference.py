@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from recurra.recurrence.state import State, choose, map_state, same_structure, tensors
+from recurra.recurrence.ragged import within
+from recurra.recurrence.state import State, choose, same_structure, tensors, time_steps
 
 Cell = nn.Module
 """One step: ``forward(x, state) -> (output, state)``, or ``-> state``, whose first tensor is then the output."""
@@ -21,15 +22,30 @@ class Step(NamedTuple):
 
 
 def take_step(cell: Cell, x: Any, state: State) -> Step:
-    """One step of any cell. A result that nests like the state *is* the state; its first tensor is the output."""
+    """One step of any cell. A result that nests like the state *is* the state; its first tensor is the output.
+
+    Raises:
+        TypeError: the cell's result is neither.
+    """
     result = cell(x, state)
     if same_structure(result, state):
         return Step(next(tensors(result)), result)
     if isinstance(result, tuple) and len(result) == 2 and same_structure(result[1], state):
         return Step(*result)
     raise TypeError(
-        f"{type(cell).__name__} must return (output, state) or a state nested like the one it was given, got {result!r}"
+        f"{type(cell).__name__} must return (output, state) or a state, nested like the state it was given: "
+        f"it was given {outline(state)} and returned {outline(result)}"
     )
+
+
+def outline(state: Any) -> str:
+    """How a state nests, for error messages: ``LSTMState(Tensor, Tensor)``."""
+    kind = type(state).__name__
+    if isinstance(state, dict):
+        return kind + "(" + ", ".join(f"{key}={outline(value)}" for key, value in state.items()) + ")"
+    if isinstance(state, tuple | list):
+        return kind + "(" + ", ".join(map(outline, state)) + ")"
+    return kind
 
 
 def initial_state(cell: Cell, batch_size: int) -> State:
@@ -50,6 +66,15 @@ def initial_state(cell: Cell, batch_size: int) -> State:
     )
 
 
+def step_inputs(cell: Cell, x: Tensor) -> Any:
+    """What the cell's steps receive of the sequences ``x``: the cell's own ``inputs(x)`` where it has one, else ``x``.
+
+    A nesting of tensors ``(batch, time, ...)``, computed once before the loop: masks of dropout are drawn here.
+    """
+    prepare: Callable[[Tensor], Any] | None = getattr(cell, "inputs", None)
+    return x if prepare is None else prepare(x)
+
+
 def run(
     cell: Cell,
     inputs: Any,
@@ -65,14 +90,18 @@ def run(
         inputs: a tensor ``(batch, time, ...)``, or a nesting of them; a step gets its slice of each.
         state: where each row begins.
         start: where a row goes back to before a step at which ``reset`` holds; the gradient to its past stops there.
-        lengths: steps of each row; past its end a row's state stays as it was and its output is zero.
+        lengths: steps of each row; past its end a row's state stays as it was (a reset there does nothing) and its
+            output is zero.
     """
-    for t in range(next(tensors(inputs)).shape[1]):
+    running = None if lengths is None else within(lengths, next(tensors(inputs)).shape[1])
+    if reset is not None and running is not None:
+        reset = reset & running
+    for t, x in enumerate(time_steps(inputs)):
         if reset is not None:
             state = choose(reset[:, t], start, state)
-        step = take_step(cell, map_state(lambda sequence, t=t: sequence[:, t], inputs), state)
-        if lengths is not None:
-            running = t < lengths
-            step = Step(choose(running, step.output, torch.zeros_like(step.output)), choose(running, step.state, state))
+        step = take_step(cell, x, state)
+        if running is not None:
+            output = choose(running[:, t], step.output, torch.zeros_like(step.output))
+            step = Step(output, choose(running[:, t], step.state, state))
         state = step.state
         yield step

@@ -11,8 +11,10 @@ State = Any
 """A tensor ``(batch, ...)``, or a tuple, named tuple, list or dictionary of states."""
 
 
-def map_state(function: Callable[..., Tensor], state: State, *others: State) -> State:
+def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
     """Apply ``function`` to the corresponding tensors of one or more states of the same structure.
+
+    The result nests like the first state: its records and dictionaries keep their names.
 
     Raises:
         TypeError: something in the state is neither a tensor nor a container of tensors.
@@ -39,6 +41,14 @@ def tensors(state: State) -> Iterator[Tensor]:
             yield from tensors(value)
     else:
         raise TypeError(f"a state holds tensors in tuples, lists and dictionaries, not {type(state).__name__}")
+
+
+def time_steps(sequences: State) -> Iterator[State]:
+    """The slices, one step after another, of a nesting of tensors ``(batch, time, ...)``."""
+    # unbind, not indexing: the gradient of T slices is then one stack, not T sums over the whole sequence
+    for slices in zip(*(leaf.unbind(1) for leaf in tensors(sequences)), strict=True):
+        remaining = iter(slices)
+        yield map_state(lambda _, remaining=remaining: next(remaining), sequences)
 
 
 def same_structure(one: State, other: State) -> bool:
