@@ -1,1 +1,48 @@
-"""Recurra: learning from sequences with recurrent networks."""
+"""Recurra: learning from sequences with recurrent networks.
+
+    run = recurra.fit("language-model", "book.txt", out="runs/book", cell="lstm", hidden_size=256)
+    print(run.scores, run.sample("It was"))
+    run = recurra.load("runs/book")
+    outputs, state = recurra.Recurrent(recurra.cells.PeepholeLSTM(64, 256))(x, lengths=lengths)
+
+Names are imported when they are first used: ``import recurra`` alone loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recurra import cells as cells
+    from recurra.errors import BadInput as BadInput
+    from recurra.layers import Bidirectional as Bidirectional
+    from recurra.layers import Recurrent as Recurrent
+    from recurra.layers import Stack as Stack
+    from recurra.recurrence.state import select as select
+    from recurra.tasks.run import Run as Run
+    from recurra.tasks.run import fit as fit
+    from recurra.tasks.run import load as load
+
+_HOMES = {
+    "BadInput": "recurra.errors",
+    "Bidirectional": "recurra.layers",
+    "Recurrent": "recurra.layers",
+    "Run": "recurra.tasks.run",
+    "Stack": "recurra.layers",
+    "fit": "recurra.tasks.run",
+    "load": "recurra.tasks.run",
+    "select": "recurra.recurrence.state",
+}
+
+__all__ = ["cells", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "cells":
+        return importlib.import_module("recurra.cells")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'recurra' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

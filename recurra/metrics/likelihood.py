@@ -15,7 +15,8 @@ def likelihood_scores(nats: float, tokens: int, characters: int | None, signatur
         signature: of the measurement.
 
     Returns:
-        nats per token (the training loss), perplexity per token, and bits per character where ``characters`` is given.
+        The one to quote first: bits per character where ``characters`` is given; then perplexity, and nats per token
+        (the training loss).
 
     Raises:
         ValueError: no token was predicted.
@@ -25,9 +26,9 @@ def likelihood_scores(nats: float, tokens: int, characters: int | None, signatur
     mean = nats / tokens
     perplexity = math.exp(mean) if mean < 700 else math.inf
     scores = [
-        Score("cross-entropy", mean, "nats/token", False, signature),
         Score("perplexity", perplexity, "per token", False, signature),
+        Score("cross-entropy", mean, "nats/token", False, signature),
     ]
     if characters:
-        scores.append(Score("bits per character", nats / characters / math.log(2), "bits", False, signature))
+        scores.insert(0, Score("bits per character", nats / characters / math.log(2), "bits", False, signature))
     return scores

@@ -1,0 +1,6 @@
+"""One folder (or file) for each application; this is the list of them."""
+
+TASKS = {
+    "language-model": "recurra.tasks.language_model.task",
+}
+"""The module of each task by its name on the command line; what it holds, :class:`recurra.tasks.run.Task` says."""

@@ -3,9 +3,9 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -45,6 +45,14 @@ class Loss(NamedTuple):
     state: State | None
 
 
+class Batches(Protocol):
+    """The batches of one epoch, by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is to be trained.
@@ -52,13 +60,13 @@ class Problem:
     Args:
         model: has ``initial_state(batch_size)`` where its loss carries a state.
         loss: of a batch, from the state that the batch before left (None at the start of an epoch).
-        batches: the batches of an epoch by number: random access, and the same for the same number.
+        batches: of an epoch by its number; the same for the same number.
         validate: the score that chooses the best weights; ``model`` is in evaluation mode and without gradients.
     """
 
     model: nn.Module
     loss: Callable[[nn.Module, Any, State | None], Loss]
-    batches: Callable[[int], Sequence[Any]]
+    batches: Callable[[int], Batches]
     validate: Callable[[nn.Module], Score]
 
 
@@ -89,9 +97,24 @@ class _Objective(nn.Module):
         return self._loss(self.model, batch, state)
 
 
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the best there is, and what a run trained elsewhere falls back to."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next((kind for kind, there in available.items() if there), "cpu")
+    return torch.device(name if available.get(name) else "cpu")
+
+
 def make_fabric(settings: Settings) -> Fabric:
-    """Device and precision as the settings ask; one process."""
-    return Fabric(accelerator=settings.device, devices=1, precision=PRECISION[settings.precision])  # type: ignore[arg-type]
+    """Device and precision as the settings ask; one process.
+
+    Raises:
+        BadInput: a device that this machine lacks.
+    """
+    device = pick_device(settings.device)
+    if settings.device not in ("auto", device.type):
+        raise BadInput(f"--device {settings.device}: torch finds no such device here; leave it at auto")
+    return Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])  # type: ignore[arg-type]
 
 
 def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:

@@ -1,8 +1,10 @@
 """What every ``fit`` can be told. A task's own configuration adds its fields to these."""
 
-from typing import Literal
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recurra.errors import BadInput, unknown
 
 
 class Settings(BaseModel):
@@ -45,9 +47,41 @@ class Settings(BaseModel):
     checkpoint_every: int | None = Field(None, ge=1, description="updates between checkpoints (else every minute)")
 
     seed: int = Field(0, ge=0, description="of weights, dropout and data order")
-    device: str = Field("auto", description="auto, cpu, cuda, mps")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute; auto takes the best")
     precision: Literal["float32", "bfloat16", "float64"] = Field(
         "float32", description="arithmetic; bfloat16 is mixed: weights and states stay float32"
     )
     threads: int | None = Field(None, ge=1, description="processor threads (all; a run repeats for the same number)")
     tensorboard: bool = Field(False, description="also write TensorBoard events into the run folder")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def make_settings(kind: type[S], options: dict[str, Any]) -> S:
+    """Settings of ``kind`` from ``options``.
+
+    Raises:
+        BadInput: an unknown option or a value out of range, with the nearest that would do.
+    """
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        raise explain_invalid(error, kind) from error
+
+
+def explain_invalid(error: ValidationError, kind: type[BaseModel]) -> BadInput:
+    """The first thing wrong, in one line that names the option as the command line spells it."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return unknown("option", name, kind.model_fields)
+    option = "--" + name.replace("_", "-")
+    if first["type"] == "literal_error":
+        choices = get_args(kind.model_fields[name].annotation)
+        known = [choice for choice in choices if isinstance(choice, str)] or [
+            text for choice in choices for text in get_args(choice)
+        ]
+        return unknown(f"value of {option}", str(first["input"]), known)
+    wanted = first["msg"].replace("Input should be", "must be")
+    return BadInput(f"{option} {first['input']}: {wanted[0].lower()}{wanted[1:]}")

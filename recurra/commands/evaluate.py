@@ -1,0 +1,20 @@
+"""``recurra evaluate RUN [DATA]``."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from recurra.commands.output import RunPath, print_scores
+
+
+def evaluate(
+    run: RunPath,
+    /,
+    *data: Annotated[str, Parameter(help="Files to score instead of the run's own test part.")],
+    part: Annotated[Literal["dev", "test"], Parameter(help="Part of the run's own data.")] = "test",
+    json: Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a run, with its baselines beside it."""
+    from recurra.tasks.run import load
+
+    print_scores(load(run).evaluate(*data, part=part), json=json)

@@ -1,0 +1,79 @@
+"""The scores to beat: how often each token comes, a Markov chain, and a network on a sliding window."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recurra.baselines.ngram import KneserNey
+from recurra.data.tokens import Corpus
+from recurra.metrics.likelihood import likelihood_scores
+from recurra.metrics.score import Score
+from recurra.tasks.language_model.scoring import characters, evaluate, signature
+
+if TYPE_CHECKING:
+    from recurra.tasks.run import Run
+
+MOST_TOKENS = 10_000_000
+"""Of the training part that n-grams are counted in: the counts of more would not fit on a small machine."""
+
+ORDER = 5
+WINDOW_SHARE, WINDOW_SECONDS = 0.25, 60.0
+"""The window network trains for this share of the model's own time, and no longer than this."""
+
+
+def fit_ngram(data: Corpus, order: int) -> KneserNey:
+    """An n-gram model of the training part."""
+    return KneserNey.fit(np.asarray(data.train[0:MOST_TOKENS]), order, len(data.vocabulary))
+
+
+def score_ngram(model: KneserNey, data: Corpus, part: str) -> list[Score]:
+    """Scores of one part of the text, in the units of the recurrent model's."""
+    tokens = getattr(data, part)
+    nats, block = 0.0, 1_000_000
+    for start in range(1, len(tokens), block):
+        context = tokens[max(0, start - model.order) : start]
+        nats -= float(model.log_probabilities(tokens[start : start + block], context).sum())
+    used = min(len(data.train), MOST_TOKENS)
+    settings = f"interpolated modified Kneser-Ney, order {model.order}, trained on {used} tokens"
+    return likelihood_scores(nats, len(tokens) - 1, characters(data, part), signature(data, part, settings))
+
+
+def prepare_baselines(run: "Run") -> None:
+    """Train the window network on the same data, as a run folder inside the run's."""
+    from recurra.tasks.run import fit
+
+    config = run.config
+    if config.model == "window":
+        return
+    seconds = WINDOW_SHARE * run.folder.metrics()[-1]["seconds"]
+    print("the window network, for comparison", file=sys.stderr)
+    shared = ("unit", "min_count", "vocabulary_size", "hidden_size", "batch_size", "steps", "window", "seed", "device")
+    fit(
+        run.task_name,
+        *run.sources.train,
+        dev=run.sources.dev,
+        test=run.sources.test,
+        out=run.path / "baselines" / "window",
+        resume=True,
+        baselines=False,
+        model="window",
+        embedding_size=32,
+        time_limit=min(WINDOW_SECONDS, max(1.0, seconds)),
+        **{name: getattr(config, name) for name in shared},
+    )
+
+
+def baselines(run: "Run", data: Corpus, part: str) -> dict[str, list[Score]]:
+    """Scores of the unigram (the trivial model), the n-gram, and the window network where it was trained."""
+    from recurra.tasks.run import load
+
+    # the n-grams come from the run's own training part, whatever is scored
+    own = run.data
+    found = {}
+    for name, order in (("unigram", 1), (f"{ORDER}-gram", ORDER)):
+        found[name] = score_ngram(fit_ngram(own, order), data, part)
+    window = run.path / "baselines" / "window"
+    if (window / "scores.json").exists():
+        found[f"window-{run.config.window}"] = evaluate(load(window).model, data, part)
+    return found

@@ -1,0 +1,47 @@
+"""What a language model can be told, beyond what every task shares."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from recurra.training.settings import Settings
+
+
+class Config(Settings):
+    """Options of ``recurra fit language-model``."""
+
+    unit: Literal["characters", "words", "pretokenised", "bpe"] | None = Field(
+        None,
+        description="what a token is; pretokenised text is split at spaces as it stands (characters, or what a public "
+        "set is read as)",
+    )
+    min_count: int = Field(1, ge=1, description="words seen less often in the training part become <unk>")
+    vocabulary_size: int | None = Field(None, ge=2, description="largest vocabulary (all words; 8,000 for bpe)")
+
+    model: Literal["recurrent", "window"] = Field(
+        "recurrent", description="window: the feed-forward network on a sliding window, for comparison"
+    )
+    window: int = Field(5, ge=1, description="tokens that the window network sees")
+    steps: int = Field(100, ge=1, description="steps that the gradient goes back through (truncated BPTT)")
+    stride: int | None = Field(
+        None, ge=1, description="steps that a window moves on by; only these count in its loss (as many as steps)"
+    )
+    embedding_size: int | None = Field(None, ge=1, description="features of an embedded token (as many as hidden_size)")
+    tied: bool = Field(False, description="embedding and softmax layer share one matrix")
+    vectors: Path | None = Field(None, description="word2vec or GloVe text file whose vectors start the embedding")
+    residual: bool = Field(False, description="add each layer's input to its output")
+    learnt_start: bool = Field(False, description="learn the state before the first token")
+
+    dropout: float = Field(0.0, ge=0, lt=1, description="of embeddings, between layers and of the last output")
+    variational: bool = Field(False, description="that dropout keeps one mask for a whole window")
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="of h on its way to the next step, one mask a window")
+    zoneout: float = Field(0.0, ge=0, lt=1, description="probability that a unit keeps its value for a step")
+    weight_drop: float = Field(0.0, ge=0, lt=1, description="of the hidden-to-hidden weights, one mask a window")
+
+    initial_range: float | None = Field(
+        None, gt=0, description="draw all weights and biases uniformly within plus and minus this"
+    )
+    loss_per: Literal["token", "sequence"] = Field(
+        "token", description="divide a batch's loss by its tokens, or only by its sequences (scales rate and clipping)"
+    )

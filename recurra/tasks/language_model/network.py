@@ -1,0 +1,75 @@
+"""From a configuration to the network it describes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recurra.baselines.window import WindowNetwork
+from recurra.cells import CELLS
+from recurra.data.vectors import read_vectors
+from recurra.data.vocabulary import Vocabulary
+from recurra.errors import BadInput, unknown
+from recurra.layers import LearntState, Recurrent, RecurrentDropout, Stack, VariationalDropout, WeightDrop, Zoneout
+from recurra.models.language_model import LanguageModel
+from recurra.tasks.language_model.config import Config
+
+
+def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
+    """The model of ``config`` with fresh weights.
+
+    Raises:
+        BadInput: an unknown cell, or options that do not fit together.
+    """
+    embedding_size = config.embedding_size or config.hidden_size
+    if config.model == "window":
+        return WindowNetwork(
+            len(vocabulary), window=config.window, embedding_size=embedding_size, hidden_size=config.hidden_size
+        )
+    if config.cell not in CELLS:
+        raise unknown("cell", config.cell, CELLS)
+    sizes = [embedding_size] + [config.hidden_size] * config.layers
+    if config.tied and embedding_size != config.hidden_size:
+        raise BadInput(
+            f"tied weights need --embedding-size equal to --hidden-size, got {embedding_size} and {config.hidden_size}"
+        )
+    layers = [_layer(config, inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
+    model = LanguageModel(
+        len(vocabulary),
+        embedding_size,
+        Stack(*layers, residual=config.residual, dropout=_dropout(config)),
+        config.hidden_size,
+        dropout=_dropout(config),
+        tied=config.tied,
+    )
+    if config.initial_range is not None:
+        for parameter in model.parameters():
+            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
+    if config.vectors is not None:
+        _start_embedding(model.embedding, config, vocabulary)
+    return model
+
+
+def _layer(config: Config, input_size: int, hidden_size: int) -> nn.Module:
+    cell: nn.Module = CELLS[config.cell](input_size, hidden_size)
+    start = LearntState(cell) if config.learnt_start else None
+    if config.recurrent_dropout:
+        cell = RecurrentDropout(cell, config.recurrent_dropout)
+    if config.zoneout:
+        cell = Zoneout(cell, config.zoneout)
+    layer: nn.Module = Recurrent(cell, initial_state=start)
+    return WeightDrop(layer, config.weight_drop) if config.weight_drop else layer
+
+
+def _dropout(config: Config) -> nn.Module:
+    return VariationalDropout(config.dropout) if config.variational else nn.Dropout(config.dropout)
+
+
+def _start_embedding(embedding: nn.Embedding, config: Config, vocabulary: Vocabulary) -> None:
+    assert config.vectors is not None
+    pieces = [vocabulary.decode(np.array([number])) for number in range(len(vocabulary))]
+    found: dict[int, Any] = read_vectors(config.vectors, pieces, embedding.embedding_dim)
+    with torch.no_grad():
+        for number, vector in found.items():
+            embedding.weight[number] = torch.from_numpy(vector)

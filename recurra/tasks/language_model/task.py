@@ -1,0 +1,137 @@
+"""The language model: from a text to a model that gives every next token a probability."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recurra.data.tokens import Corpus, read_corpus
+from recurra.data.vocabulary import load_vocabulary, save_vocabulary
+from recurra.data.windows import IGNORED, StatefulWindows
+from recurra.errors import BadInput
+from recurra.metrics.score import Score
+from recurra.models.language_model import cross_entropy
+from recurra.recurrence.state import State
+from recurra.tasks.language_model.baselines import baselines, prepare_baselines
+from recurra.tasks.language_model.config import Config
+from recurra.tasks.language_model.network import build_network
+from recurra.tasks.language_model.presentation import present
+from recurra.tasks.language_model.sampling import sample
+from recurra.tasks.language_model.scoring import evaluate, negative_log_likelihood
+from recurra.tasks.sources import Sources
+from recurra.training.loop import Loss, Problem
+
+__all__ = [
+    "Config",
+    "baselines",
+    "build",
+    "evaluate",
+    "hashes",
+    "keep",
+    "load",
+    "prepare_baselines",
+    "present",
+    "problem",
+    "read",
+    "read_again",
+    "read_test",
+    "sample",
+]
+
+
+def read(sources: Sources, config: Config) -> Corpus:
+    """The text in its parts, tokenised, with a vocabulary of its training part."""
+    train, dev, test = sources.paths()
+    unit = config.unit or sources.unit() or "characters"
+    return read_corpus(train, dev, test, unit=unit, min_count=config.min_count, vocabulary_size=config.vocabulary_size)
+
+
+def read_again(sources: Sources, config: Config, folder: Path) -> Corpus:
+    """The same with the vocabulary of a run."""
+    if not (folder / "vocabulary.json").exists():  # killed before it was written
+        return read(sources, config)
+    train, dev, test = sources.paths()
+    vocabulary = load_vocabulary(folder / "vocabulary.json")
+    return read_corpus(train, dev, test, unit=vocabulary.unit, vocabulary=vocabulary)
+
+
+def read_test(sources: Sources, config: Config, folder: Path) -> Corpus:
+    """A text that is only to be scored: all of it is the part "test"."""
+    train, _, test = sources.paths()
+    vocabulary = load_vocabulary(folder / "vocabulary.json")
+    return read_corpus([test] if test else train, unit=vocabulary.unit, fractions=(0, 0, 1), vocabulary=vocabulary)
+
+
+def keep(data: Corpus, folder: Path) -> None:
+    """Write the vocabulary into the run folder."""
+    save_vocabulary(data.vocabulary, folder / "vocabulary.json")
+
+
+def hashes(data: Corpus) -> dict[str, str]:
+    """The sha256 of every file read."""
+    return data.hashes
+
+
+def build(config: Config, data: Corpus) -> nn.Module:
+    """The model with fresh weights."""
+    return build_network(config, data.vocabulary)
+
+
+def load(config: Config, folder: Path) -> nn.Module:
+    """The model of a run folder, before its weights are loaded."""
+    vocabulary = load_vocabulary(folder / "vocabulary.json")
+    return build_network(config.model_copy(update={"vectors": None}), vocabulary)
+
+
+def problem(config: Config, corpus: Corpus, model: nn.Module) -> Problem:
+    """What the training loop needs.
+
+    Raises:
+        BadInput: a part of the text is too short.
+    """
+    if config.stride is not None and config.stride > config.steps:
+        raise BadInput(f"--stride {config.stride} is more than --steps {config.steps}; make it smaller")
+    batches = _Batches(StatefulWindows(corpus.train, config.batch_size, config.steps, stride=config.stride))
+    if len(corpus.dev) < 2:
+        raise BadInput(
+            f"the dev part has {len(corpus.dev)} tokens, too few to choose a model by; use a longer text, or --dev FILE"
+        )
+
+    def validate(model: nn.Module) -> Score:
+        nats, count = negative_log_likelihood(model, corpus.dev, rows=config.batch_size)
+        return Score("cross-entropy", nats / count, "nats/token", False, f"dev|rows={config.batch_size}")
+
+    def loss(model: nn.Module, batch: Any, state: State | None) -> Loss:
+        return _loss(config, model, batch, state)
+
+    return Problem(model, loss, lambda epoch: batches, validate)
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Windows, each with the steps after which the state for the next one is taken."""
+
+    windows: StatefulWindows
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+        inputs, targets = self.windows[index]
+        return inputs, targets, self.windows.advance(index)
+
+
+def _loss(config: Config, model: Any, batch: tuple[Tensor, Tensor, int], state: State | None) -> Loss:
+    inputs, targets, advance = batch
+    if advance == inputs.shape[1]:
+        hidden, state = model.hidden(inputs, state)
+    else:  # overlapping windows: the next one begins inside this one
+        first, state = model.hidden(inputs[:, :advance], state)
+        rest, _ = model.hidden(inputs[:, advance:], state)
+        hidden = torch.cat([first, rest], dim=1)
+    total = cross_entropy(hidden, model.output, targets)
+    count = int((targets != IGNORED).sum())
+    value = total / (count if config.loss_per == "token" else len(inputs))
+    return Loss(value, total.detach() / count, count, state)

@@ -1,0 +1,53 @@
+"""The README of a run folder: what the model is, what it was made from, how good it is, and how to repeat it."""
+
+from typing import Any
+
+from recurra.files import write_text
+from recurra.metrics.score import Score
+from recurra.training.run_folder import RunFolder
+
+
+def write_model_card(folder: RunFolder) -> None:
+    """Write ``README.md`` from the folder's configuration and scores."""
+    record, scores = folder.record, folder.scores()
+    settings = "\n".join(f"| {name} | {value} |" for name, value in record["config"].items() if value is not None)
+    hashes = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    command = f"    {record['command']}\n" if record["command"] else "Made from Python with the settings below.\n"
+    write_text(
+        folder.path / "README.md",
+        f"""# {folder.path.name}: {record["task"]}
+
+{scores["parameters"]:,} parameters, trained for {scores["seconds"]:.0f} s on {record["threads"]} threads.
+
+{command}
+## Scores
+
+| model | part | score | value | measured on |
+|---|---|---|---|---|
+{_score_rows(scores)}
+
+## Data
+
+| file | sha256 |
+|---|---|
+{hashes}
+
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
+
+Recurra {record["version"]}, {versions}.
+""",
+    )
+
+
+def _score_rows(scores: dict[str, Any]) -> str:
+    rows = [("model", part, Score(**score)) for part, found in scores["scores"].items() for score in found]
+    rows += [(name, "test", Score(**score)) for name, found in scores["baselines"].items() for score in found]
+    return "\n".join(
+        f"| {model} | {part} | {score.name} | {score.value:.4f} {score.unit} | {score.signature.replace('|', ', ')} |"
+        for model, part, score in rows
+    )

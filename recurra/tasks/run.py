@@ -1,0 +1,283 @@
+"""A run from beginning to end: read, build, train, score, present; and everything a finished one can be asked."""
+
+import importlib
+import platform
+import shlex
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from recurra.errors import BadInput, unknown
+from recurra.metrics.score import Score
+from recurra.tasks import TASKS
+from recurra.tasks.model_card import write_model_card
+from recurra.tasks.sources import Sources
+from recurra.training.loop import Problem, pick_device, train
+from recurra.training.run_folder import RunFolder
+from recurra.training.settings import Settings, make_settings
+
+
+class Task(Protocol):
+    """What the module of a task holds. ``data`` is whatever its ``read`` returns."""
+
+    Config: type[Settings]
+
+    def read(self, sources: Sources, config: Any) -> Any:
+        """The data in its parts, as training needs them."""
+
+    def read_again(self, sources: Sources, config: Any, folder: Path) -> Any:
+        """The same for a run that exists, with the vocabularies in its folder."""
+
+    def read_test(self, sources: Sources, config: Any, folder: Path) -> Any:
+        """Other data, only to be scored: all of it is the part "test"."""
+
+    def keep(self, data: Any, folder: Path) -> None:
+        """Write vocabularies and the like into the run folder."""
+
+    def hashes(self, data: Any) -> dict[str, str]:
+        """The sha256 of every file read."""
+
+    def build(self, config: Any, data: Any) -> nn.Module:
+        """The model with fresh weights."""
+
+    def load(self, config: Any, folder: Path) -> nn.Module:
+        """The model of a run folder, before its weights are loaded."""
+
+    def problem(self, config: Any, data: Any, model: nn.Module) -> Problem:
+        """What the training loop needs."""
+
+    def evaluate(self, model: nn.Module, data: Any, part: str) -> list[Score]:
+        """Scores on one part, the one to look at first leading."""
+
+    def prepare_baselines(self, run: "Run") -> None:
+        """Train those baselines that take more than counting, inside the run folder."""
+
+    def baselines(self, run: "Run", data: Any, part: str) -> dict[str, list[Score]]:
+        """The scores to beat on the same part, by the baseline's name."""
+
+    def present(self, run: "Run") -> list[Path]:
+        """Draw what the run shows; returns the pictures."""
+
+    def sample(self, run: "Run", **options: Any) -> Iterator[str]:
+        """New sequences from the model."""
+
+
+def load_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    module: Any = importlib.import_module(TASKS[name])
+    return module
+
+
+class Run:
+    """A run folder and what can be asked of it."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.path = folder.path
+        self.task_name: str = folder.record["task"]
+        self.task = load_task(self.task_name)
+        self.config: Any = _config(self.task, folder)
+        self.sources = Sources.model_validate(folder.record["data"])
+
+    @cached_property
+    def model(self) -> Any:
+        """The best model of the run, ready for use."""
+        with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
+            model = self.task.load(self.config, self.path)
+        try:
+            model.load_state_dict(self.folder.load_weights())
+        except RuntimeError as error:
+            raise BadInput(
+                f"{self.path / 'model.safetensors'}: does not fit config.json; {_first_line(error)}"
+            ) from error
+        return model.to(pick_device(self.config.device)).eval()
+
+    @cached_property
+    def data(self) -> Any:
+        """The data the run was trained on.
+
+        Raises:
+            BadInput: it has changed since.
+        """
+        data = self.task.read_again(self.sources, self.config, self.path)
+        _check_hashes(self.task.hashes(data), self.folder.record["hashes"])
+        return data
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """What ``scores.json`` holds: parameters, seconds, scores by part, baselines by name."""
+        return self.folder.scores()
+
+    def final_scores(self) -> dict[str, list[Score]]:
+        """The scores on the test part when training ended, of the model and the baselines, by name."""
+        found = {"model": self.scores["scores"]["test"], **self.scores["baselines"]}
+        return {name: [Score(**score) for score in scores] for name, scores in found.items()}
+
+    def evaluate(self, *data: str, part: str = "test") -> dict[str, list[Score]]:
+        """Scores of the model and of the baselines beside it, by name.
+
+        Args:
+            data: files to score, or else a part of the run's own data.
+            part: "dev" or "test".
+
+        Raises:
+            BadInput: the data cannot be read, or the run's own data has changed.
+        """
+        if part not in ("dev", "test"):
+            raise unknown("part", part, ("dev", "test"))
+        if not data:
+            where = self.data
+        else:
+            where, part = self.task.read_test(Sources.named(data, None, None), self.config, self.path), "test"
+        model = {"model": self.task.evaluate(self.model, where, part)}
+        return {**model, **self.task.baselines(self, where, part)}
+
+    def sample(self, prompt: str = "", **options: Any) -> str:
+        """A new sequence that begins with ``prompt``; options as of ``recurra sample``."""
+        return prompt + "".join(self.task.sample(self, prompt=prompt, **options))
+
+    def present(self) -> list[Path]:
+        """Draw the run's pictures into its folder."""
+        return self.task.present(self)
+
+
+def load(path: str | Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        BadInput: it is not a run folder, or damaged.
+    """
+    return Run(RunFolder.open(Path(path)))
+
+
+def fit(
+    task: str,
+    *data: str | Path,
+    out: str | Path,
+    dev: str | Path | None = None,
+    test: str | Path | None = None,
+    resume: bool = False,
+    baselines: bool = True,
+    **options: Any,
+) -> Run:
+    """Train a model and leave everything in the run folder ``out``.
+
+    Args:
+        task: its name ("language-model").
+        data: files, folders, or one set of the catalogue.
+        dev, test: files of those parts; else they are cut from ``data``.
+        resume: go on with the run in ``out``; on a finished one this only loads it. Options given must be the run's.
+        baselines: also score the models to beat.
+        options: fields of the task's configuration.
+
+    Raises:
+        BadInput: data, options or the folder cannot be used; the message says which and what to do.
+        Stopped: a signal asked to stop; everything is saved.
+    """
+    module = load_task(task)
+    sources = Sources.named(
+        tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
+    )
+    if resume and (Path(out) / "config.json").exists():
+        run = load(out)
+        _check_same(run, task, sources, options)
+        if run.folder.finished:
+            return run
+    else:
+        run = None
+    config = run.config if run else make_settings(module.Config, options)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    read = run.data if run else module.read(sources, config)
+    torch.manual_seed(config.seed)
+    model = module.build(config, read)
+    problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
+    folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
+    module.keep(read, folder.path)
+    train(problem, config, folder)
+    return _finish(Run(folder), read, model, baselines)
+
+
+def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
+    run.__dict__.update(model=model.eval(), data=data)
+    parts = {part: run.task.evaluate(model, data, part) for part in ("dev", "test")}
+    if baselines:
+        run.task.prepare_baselines(run)
+    others = run.task.baselines(run, data, "test") if baselines else {}
+    run.folder.write_json(
+        "scores.json",
+        {
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "seconds": run.folder.metrics()[-1]["seconds"],
+            "scores": {part: [score.to_json() for score in scores] for part, scores in parts.items()},
+            "baselines": {name: [score.to_json() for score in scores] for name, scores in others.items()},
+        },
+    )
+    run.present()
+    write_model_card(run.folder)
+    return run
+
+
+def _record(task: str, config: Settings, sources: Sources, hashes: dict[str, str]) -> dict[str, Any]:
+    command = " ".join(["recurra", *map(shlex.quote, sys.argv[1:])]) if Path(sys.argv[0]).name == "recurra" else None
+    return {
+        "version": version("recurra"),
+        "task": task,
+        "config": config.model_dump(mode="json"),
+        "data": sources.model_dump(mode="json"),
+        "hashes": hashes,
+        "command": command,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _config(task: Task, folder: RunFolder) -> Settings:
+    try:
+        return task.Config.model_validate(folder.record["config"])
+    except ValueError as error:
+        raise BadInput(
+            f"{folder.path / 'config.json'}: not a configuration of this version ({_first_line(error)}); "
+            f"it was written by Recurra {folder.record.get('version', 'unknown')}"
+        ) from error
+
+
+def _check_same(run: Run, task: str, sources: Sources, options: dict[str, Any]) -> None:
+    given = make_settings(run.task.Config, options)
+    differing = [name for name in options if getattr(given, name) != getattr(run.config, name)]
+    if run.task_name != task:
+        differing = ["task"]
+    elif run.sources != sources:
+        differing = ["data"]
+    if differing:
+        name = differing[0]
+        raise BadInput(
+            f"{run.path}: was started with another {name}"
+            + (f" ({getattr(run.config, name)})" if hasattr(run.config, name) else "")
+            + "; resume with the options it was started with, or train into another --out"
+        )
+
+
+def _check_hashes(now: dict[str, str], then: dict[str, str]) -> None:
+    for (path, hash_now), hash_then in zip(now.items(), then.values(), strict=False):
+        if hash_now != hash_then:
+            raise BadInput(
+                f"{path}: has changed since the run was started (sha256 {hash_now[:12]}…, then {hash_then[:12]}…); "
+                "restore it, or name other data to evaluate on"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
