@@ -137,7 +137,7 @@ def _blocks(path: Path, size: int) -> Iterator[bytes]:
 
 def _read(path: Path, size: int) -> Iterator[tuple[bytes, str]]:
     """Each block of a file with the characters that are complete once it is read."""
-    pending, offset, line, at_start = b"", 0, 1, True
+    pending, offset, at_start = b"", 0, True
     blocks = _blocks(path, size)
     block = next(blocks, b"")
     while block:
@@ -146,13 +146,24 @@ def _read(path: Path, size: int) -> Iterator[tuple[bytes, str]]:
         try:
             text, used = codecs.utf_8_decode(data, "strict", not following)
         except UnicodeDecodeError as error:
-            line += data.count(b"\n", 0, error.start)
+            place = offset + error.start
             raise BadInput(
-                f"{path}: not UTF-8 at byte {offset + error.start} (line {line}, byte 0x{data[error.start]:02x}); "
+                f"{path}: not UTF-8 at byte {place} (line {_line_of(path, place)}, byte 0x{data[error.start]:02x}); "
                 f"convert it: {_conversion(path, 'latin1')}"
             ) from error
-        pending, offset, line = data[used:], offset + used, line + data.count(b"\n", 0, used)
+        pending, offset = data[used:], offset + used
         if at_start and text:
             text, at_start = text.removeprefix("\ufeff"), False
         yield block, text
         block = following
+
+
+def _line_of(path: Path, offset: int) -> int:
+    # read again: counting lines all along would cost as much as decoding
+    line = 1
+    for block in _blocks(path, BLOCK):
+        line += block.count(b"\n", 0, offset)
+        offset -= len(block)
+        if offset <= 0:
+            break
+    return line

@@ -37,13 +37,14 @@ class TokenFile:
         start, stop, step = stretch.indices(self._length)
         if step != 1:
             raise ValueError(f"tokens are read in order, without steps; got a step of {step}")
-        size = self.dtype.itemsize
-        data = bytearray()
-        while missing := max(0, stop - start) * size - len(data):  # one read returns 2 GiB at most
-            data += (block := os.pread(self._descriptor, missing, start * size + len(data)))
-            if not block:
+        size, offset = max(0, stop - start) * self.dtype.itemsize, start * self.dtype.itemsize
+        data = os.pread(self._descriptor, size, offset)
+        while len(data) < size:  # one read returns 2 GiB at most
+            more = os.pread(self._descriptor, size - len(data), offset + len(data))
+            if not more:
                 raise OSError(f"{self.path}: shortened while in use")
-        return np.frombuffer(bytes(data), self.dtype)
+            data += more
+        return np.frombuffer(data, self.dtype)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         mapped = np.memmap(self.path, self.dtype, "r") if self._length else np.empty(0, self.dtype)
