@@ -16,10 +16,12 @@ from recurra.models.language_model import cross_entropy
 from recurra.recurrence.state import State
 from recurra.tasks.language_model.baselines import baselines, prepare_baselines
 from recurra.tasks.language_model.config import Config
+from recurra.tasks.language_model.contenders import contender, count
 from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.presentation import present
 from recurra.tasks.language_model.sampling import sample
 from recurra.tasks.language_model.scoring import evaluate, negative_log_likelihood
+from recurra.tasks.reading import reading
 from recurra.tasks.sources import Sources
 from recurra.training.loop import Loss, Problem
 
@@ -27,6 +29,8 @@ __all__ = [
     "Config",
     "baselines",
     "build",
+    "contender",
+    "count",
     "evaluate",
     "hashes",
     "keep",
@@ -54,7 +58,8 @@ def read_again(sources: Sources, config: Config, folder: Path) -> Corpus:
         return read(sources, config)
     train, dev, test = sources.paths()
     vocabulary = load_vocabulary(folder / "vocabulary.json")
-    return read_corpus(train, dev, test, unit=vocabulary.unit, vocabulary=vocabulary)
+    with reading() as progress:
+        return read_corpus(train, dev, test, unit=vocabulary.unit, vocabulary=vocabulary, progress=progress)
 
 
 def read_test(sources: Sources, config: Config, folder: Path) -> Corpus:
