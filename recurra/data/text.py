@@ -147,8 +147,9 @@ def _read(path: Path, size: int) -> Iterator[tuple[bytes, str]]:
             text, used = codecs.utf_8_decode(data, "strict", not following)
         except UnicodeDecodeError as error:
             place = offset + error.start
+            line, byte = _line_of(path, place, size), data[error.start]
             raise BadInput(
-                f"{path}: not UTF-8 at byte {place} (line {_line_of(path, place)}, byte 0x{data[error.start]:02x}); "
+                f"{path}: not UTF-8 at byte {place} (line {line}, byte 0x{byte:02x}); "
                 f"convert it: {_conversion(path, 'latin1')}"
             ) from error
         pending, offset = data[used:], offset + used
@@ -158,10 +159,10 @@ def _read(path: Path, size: int) -> Iterator[tuple[bytes, str]]:
         block = following
 
 
-def _line_of(path: Path, offset: int) -> int:
+def _line_of(path: Path, offset: int, size: int) -> int:
     # read again: counting lines all along would cost as much as decoding
     line = 1
-    for block in _blocks(path, BLOCK):
+    for block in _blocks(path, size):
         line += block.count(b"\n", 0, offset)
         offset -= len(block)
         if offset <= 0:

@@ -95,7 +95,9 @@ def test_second_reading_takes_everything_from_the_cache(text, cache):
     again = read_corpus([text], unit="words")
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")} == before
     assert spelt(again) == spelt(first)
-    read_corpus([text], unit="words", min_count=2)
+    assert len(read_corpus([text], unit="words", min_count=2).vocabulary) < len(first.vocabulary)
+    other = read_corpus([text], unit="words", vocabulary=build_vocabulary("words", ["in words"]))
+    assert np.asarray(other.train).max() == 2
     text.write_text(LINES + "one more")
     assert len(read_corpus([text], unit="words").test) > len(first.test)
 
