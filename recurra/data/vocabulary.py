@@ -10,22 +10,13 @@ import numpy as np
 
 from recurra.data.bpe import BytePairs
 from recurra.data.characters import Characters
-from recurra.data.pretokenised import Pretokenised
-from recurra.data.words import Words
+from recurra.data.lexicon import Decoder, Lexicon
+from recurra.data.pretokenised import PRETOKENISED
+from recurra.data.words import WORDS
 from recurra.errors import BadInput, unknown
 from recurra.files import write_text
 
-UNITS = {kind.unit: kind for kind in (Characters, Words, Pretokenised, BytePairs)}
-
-
-class Decoder(Protocol):
-    """Text from ids as they come: what the pushes and ``finish`` return is together what ``decode`` would."""
-
-    def push(self, token: int) -> str:
-        """The text that ``token`` completes, perhaps none."""
-
-    def finish(self) -> str:
-        """The text that is left when no token follows."""
+UNITS = {kind.unit: kind for kind in (Characters, WORDS, PRETOKENISED, BytePairs)}
 
 
 class Vocabulary(Protocol):
@@ -52,7 +43,7 @@ class Vocabulary(Protocol):
 
 def build_vocabulary(
     unit: str, chunks: Iterable[str], *, min_count: int = 1, size: int | None = None
-) -> Characters | Words | Pretokenised | BytePairs:
+) -> Characters | Lexicon | BytePairs:
     """The vocabulary of a text in one pass.
 
     Args:

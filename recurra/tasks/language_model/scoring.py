@@ -21,7 +21,7 @@ def negative_log_likelihood(model: Any, tokens: Tokens, *, rows: int) -> tuple[f
     device = next(model.parameters()).device
     nats, count, state = 0.0, 0, None
     with torch.no_grad():
-        for inputs, targets in evaluation_rows(tokens, rows, steps=max(1, 4096 // rows)):
+        for inputs, targets in evaluation_rows(tokens, rows, steps=max(1, 1024 // rows)):
             hidden, state = model.hidden(inputs.to(device), state)
             nats += cross_entropy(hidden, model.output, targets.to(device)).item()
             count += int((targets != IGNORED).sum())
