@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from recurra.commands.output import RunPath, print_scores
+from recurra.commands.options import Json, RunPath
+from recurra.commands.output import print_scores
 
 
 def evaluate(
@@ -12,7 +13,7 @@ def evaluate(
     /,
     *data: Annotated[str, Parameter(help="Files to score instead of the run's own test part.")],
     part: Annotated[Literal["dev", "test"], Parameter(help="Part of the run's own data.")] = "test",
-    json: Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Score a run, with its baselines beside it."""
     from recurra.tasks.run import load

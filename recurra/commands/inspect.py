@@ -1,6 +1,6 @@
 """``recurra inspect RUN``."""
 
-from recurra.commands.output import RunPath
+from recurra.commands.options import RunPath
 
 
 def inspect(run: RunPath, /) -> None:

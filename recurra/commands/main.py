@@ -4,10 +4,10 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownCommandError
 from pydantic import BaseModel, ValidationError
 
-from recurra.errors import BadInput, Stopped
+from recurra.errors import BadInput, Stopped, unknown
 from recurra.training.settings import explain_invalid
 
 app = App(
@@ -55,6 +55,8 @@ def _usage_error(error: CycloptsError) -> str:
     cause: Any = error.__cause__
     if isinstance(cause, ValidationError) and (kind := _model_of(error)) is not None:
         return str(explain_invalid(cause, kind))
+    if isinstance(error, UnknownCommandError) and (word := (error.unused_tokens or [""])[0]).startswith("-"):
+        return str(unknown("option", word, ("--help", "--version", "--install-completion")))
     return str(error)
 
 

@@ -3,31 +3,53 @@
 import json as json_module
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recurra.metrics.score import Score
-
-OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
-RunPath = Annotated[Path, Parameter(help="A run folder.")]
+    from recurra.tasks.comparison import Comparison
 
 
 def print_scores(found: "dict[str, list[Score]]", *, json: bool) -> None:
-    """Scores by model; the settings they were measured with stand below the table."""
+    """Scores by model, and the settings they were measured with: below a table, else in the last column."""
     if json:
         print(
             json_module.dumps({name: [score.to_json() for score in scores] for name, scores in found.items()}, indent=1)
         )
         return
-    columns = [f"{score.name} ({score.unit})" for score in next(iter(found.values()))]
+    columns = ["model", *(f"{score.name} ({score.unit})" for score in next(iter(found.values())))]
+    rows = [[name, *(f"{score.value:.4f}" for score in scores)] for name, scores in found.items()]
+    if sys.stdout.isatty():
+        print_table(columns, rows)
+        for name, scores in found.items():
+            print(f"{name}: {scores[0].signature}")
+    else:
+        signatures = [scores[0].signature for scores in found.values()]
+        print_table([*columns, "measured on"], [[*row, text] for row, text in zip(rows, signatures, strict=True)])
+
+
+def print_comparison(comparison: "Comparison", *, json: bool) -> None:
+    """One line a model, with its first score on either part; below it what failed, and where everything is."""
+    if json:
+        print(json_module.dumps(comparison.to_json(), indent=1))
+        return
+    leading = next((result.scores["test"][0] for result in comparison.results), None)
+    score = f"{leading.name} ({leading.unit})" if leading else "score"
     print_table(
-        ["model", *columns], [[name, *(f"{score.value:.4f}" for score in scores)] for name, scores in found.items()]
+        ["model", "parameters", "seconds", f"dev {score}", f"test {score}"],
+        [
+            [
+                result.name,
+                str(result.parameters),
+                f"{result.seconds:.1f}",
+                *(f"{result.scores[part][0].value:.4f}" for part in ("dev", "test")),
+            ]
+            for result in comparison.results
+        ],
     )
-    for name, scores in found.items():
-        print(f"{name}: {scores[0].signature}")
+    for message in comparison.failed.values():
+        print(message, file=sys.stderr)
+    print(comparison.path, file=sys.stderr)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

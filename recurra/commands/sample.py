@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from recurra.commands.output import RunPath
+from recurra.commands.options import RunPath
 
 
 def sample(
@@ -16,7 +16,8 @@ def sample(
     prompt: Annotated[str, Parameter(help="Text that the model reads first.")] = "",
     length: Annotated[int, Parameter(help="Most tokens to draw.", validator=Number(gte=1))] = 500,
     temperature: Annotated[
-        float, Parameter(help="Below 1 the likely becomes likelier; 0 takes the likeliest.", validator=Number(gte=0))
+        float,
+        Parameter(help="Below 1 the likely becomes likelier; 0 takes the likeliest.", validator=Number(gte=0, lte=100)),
     ] = 1.0,
     top_k: Annotated[int | None, Parameter(help="Only the k likeliest tokens.", validator=Number(gte=1))] = None,
     top_p: Annotated[

@@ -1,16 +1,18 @@
 """Charts that every task draws alike."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurra.files import replacing
+from recurra.tasks.labels import label_ends, label_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, GREY, ORANGE = "#3465a4", "#b8bcc2", "#ce5c00"
+COLOURS = (BLUE, ORANGE, "#4e9a06", "#a4243b", "#75507b", "#2e8b8b", "#8f5902", "#555753", "#c17d11", "#d36086")
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def chart(path: Path, *, width: float = 7.0, height: float = 4.2) -> "Iterator[A
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=144, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     yield axes
@@ -52,3 +54,45 @@ def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str) ->
         axes.set_xlabel(unit)
         axes.set_title(title, loc="left")
     return path
+
+
+def draw_score_by_time(path: Path, curves: dict[str, list[tuple[float, float]]], *, unit: str) -> Path:
+    """Validation score against seconds of training, one line a name; a single point goes on as a level line."""
+    end = max(seconds for points in curves.values() for seconds, _ in points)
+    with chart(path, width=8.0, height=5.0) as axes:
+        for points, colour in zip(curves.values(), _colours(curves), strict=True):
+            level = len(points) == 1
+            seconds, values = zip(*points, *([(end, points[0][1])] if level else []), strict=True)
+            style = {"linestyle": "--", "linewidth": 1.2} if level else {"linewidth": 1.8}
+            first = [0] if level else None
+            axes.plot(seconds, values, color=colour, marker=".", markevery=first, clip_on=False, **style)
+        ends = {name: points[-1] if len(points) > 1 else (end, points[0][1]) for name, points in curves.items()}
+        axes.set_xlim(0, end)
+        label_ends(axes, ends, _colours(curves))
+        axes.set_xlabel("seconds of training")
+        axes.set_ylabel(unit)
+        axes.set_title("Validation score over time (lower is better)", loc="left")
+    return path
+
+
+def draw_score_by_size(path: Path, sizes: dict[str, tuple[int, float]], *, name: str, unit: str) -> Path:
+    """Score against the number of parameters, one labelled point a name."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    with chart(path, width=8.0, height=5.0) as axes:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_locator(NullLocator())
+        for point, colour in zip(sizes.values(), _colours(sizes), strict=True):
+            axes.plot(*point, "o", color=colour, markersize=7)
+        axes.margins(0.15)
+        axes.set_xlabel("parameters (an n-gram's: the n-grams stored)")
+        axes.set_ylabel(f"{name} ({unit})")
+        axes.set_title(f"{name.capitalize()} on the test part (lower is better)", loc="left")
+        label_points(axes, sizes, _colours(sizes))
+    return path
+
+
+def _colours(names: Collection[str]) -> list[str]:
+    return [COLOURS[number % len(COLOURS)] for number in range(len(names))]

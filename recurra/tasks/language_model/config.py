@@ -16,7 +16,7 @@ class Config(Settings):
         description="what a token is; pretokenised text is split at spaces as it stands (characters, or what a public "
         "set is read as)",
     )
-    min_count: int = Field(1, ge=1, description="words seen less often in the training part become <unk>")
+    min_count: int = Field(1, ge=1, description="words seen less often in the training part count as unknown")
     vocabulary_size: int | None = Field(None, ge=2, description="largest vocabulary (all words; 8,000 for bpe)")
 
     model: Literal["recurrent", "window"] = Field(

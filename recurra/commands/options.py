@@ -1,0 +1,45 @@
+"""What several verbs take alike."""
+
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+from cyclopts import Parameter
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from recurra.tasks.language_model.config import Config as LanguageModelConfig
+
+RunPath = Annotated[Path, Parameter(help="A run folder.")]
+OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
+Data = Annotated[str, Parameter(help="Files, folders, or one set of those that `recurra data list` shows.")]
+Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (else cut from DATA).")]
+Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
+Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
+Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
+LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
+
+
+def _describe_ranges(config: type[BaseModel]) -> None:
+    """Let the description of every option, which `--help` prints, end in the range that the option must lie in."""
+    for field in config.model_fields.values():
+        if limits := _range(field):
+            field.description = f"{field.description} [range: {limits}]"
+
+
+def _range(field: FieldInfo) -> str:
+    limits = []
+    for limit in field.metadata:
+        match limit:
+            case Ge():
+                limits.append(f"at least {limit.ge}")
+            case Gt():
+                limits.append(f"above {limit.gt}")
+            case Le():
+                limits.append(f"at most {limit.le}")
+            case Lt():
+                limits.append(f"below {limit.lt}")
+    return ", ".join(limits)
+
+
+_describe_ranges(LanguageModelConfig)
