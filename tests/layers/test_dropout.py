@@ -184,6 +184,16 @@ def test_weight_drop_reaches_every_layer_and_direction_by_the_end_of_a_name():
         assert 0 < blocks < 1 and not cell.weight_ih.grad.eq(0).any()
 
 
+def test_weight_drop_hands_state_lengths_and_resets_on():
+    inner = Recurrent(nn.GRUCell(2, 3))
+    x, lengths, reset = torch.randn(2, 4, 2), torch.tensor([4, 3]), torch.tensor([[0, 0, 1, 0], [0, 1, 0, 0]]).bool()
+    state = torch.randn(2, 3)
+    want = inner(x, state, lengths, reset)
+    for layer in (WeightDrop(inner, 0.0, names=["weight_hh"]), WeightDrop(inner, 0.5, names=["weight_hh"]).eval()):
+        assert layer.initial_state(2).eq(0).all()
+        torch.testing.assert_close(layer(x, state, lengths, reset), want)
+
+
 def test_weight_drop_streams_as_its_layer_does():
     layer = WeightDrop(Recurrent(nn.GRUCell(2, 3)), 0.5, names=["weight_hh"]).eval()
     x, state = torch.randn(2, 4, 2), layer.initial_state(2)

@@ -138,23 +138,23 @@ def test_trajectory_of_ragged_rows_freezes_their_states(theirs, x):
 @pytest.mark.parametrize("start", ["own", "given", "learnt"])
 def test_reset_runs_segments_separately_from_the_initial_state_never_from_the_state_given(theirs, x, start):
     cell = cell_of(theirs)
-    noise = random_state(Recurrent(cell), 1)
-    starts = {
-        "own": lambda: None,
-        "given": lambda: lambda rows: map_state(lambda leaf: leaf.expand(rows, -1), noise),
-        "learnt": lambda: LearntState(cell),
-    }
-    layer = Recurrent(cell, initial_state=starts[start]())
-    if start == "learnt":
-        [nn.init.normal_(value) for value in layer.start.parameters()]
-    state = random_state(layer)
+    state = random_state(Recurrent(cell))
+    first = map_state(lambda leaf: leaf[:1].cos(), state)
+    if start == "own":
+        layer, first = Recurrent(cell), map_state(torch.zeros_like, first)
+    elif start == "given":
+        layer = Recurrent(cell, initial_state=lambda rows: map_state(lambda leaf: leaf.expand(rows, -1), first))
+    else:
+        layer = Recurrent(cell, initial_state=LearntState(cell))
+        for value, leaf in zip(layer.start.parameters(), tensors(first), strict=True):
+            nn.init.zeros_(value).data += leaf
     reset = torch.zeros(B, T, dtype=torch.bool)
     reset[0, 3] = reset[1, 0] = reset[2, 2] = reset[2, 5] = True
     outputs, last = layer(x, state, reset=reset)
     segments = {0: [(0, 3), (3, T)], 1: [(0, T)], 2: [(0, 2), (2, 5), (5, T)], 3: [(0, T)]}
     for row, bounds in segments.items():
         for begin, end in bounds:
-            before = layer.initial_state(1) if reset[row, begin] else select(state, torch.tensor([row]))
+            before = first if reset[row, begin] else select(state, torch.tensor([row]))
             want, want_last = theirs(x[row : row + 1, begin:end], torch_state(before))
             close(outputs[row : row + 1, begin:end], want)
         close(torch_state(select(last, torch.tensor([row]))), want_last)

@@ -53,14 +53,12 @@ def test_structure_is_nesting_not_names_or_shapes():
 def test_choose_takes_whole_rows_and_leaves_the_rest_without_gradient():
     yes = (torch.ones(3, 2, 2, requires_grad=True), torch.ones(3, requires_grad=True))
     no = tuple(torch.zeros_like(leaf, requires_grad=True) for leaf in yes)
-    rows = torch.tensor([True, False, True])
+    rows = torch.tensor([True, True, False])
     result = choose(rows, yes, no)
     for leaf in result:
         assert torch.equal(leaf, rows.double().view(-1, *[1] * (leaf.dim() - 1)).expand_as(leaf).float())
     sum(leaf.sum() for leaf in result).backward()
-    assert torch.equal(yes[1].grad, torch.tensor([1.0, 0.0, 1.0])) and torch.equal(
-        no[1].grad, torch.tensor([0.0, 1, 0])
-    )
+    assert torch.equal(yes[1].grad, torch.tensor([1.0, 1, 0])) and torch.equal(no[1].grad, torch.tensor([0.0, 0, 1]))
 
 
 def test_detach_cuts_every_tensor():
