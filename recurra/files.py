@@ -3,12 +3,14 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
 
 from recurra.errors import BadInput
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -16,20 +18,23 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; on success it replaces ``path``, on failure it is removed.
 
     Raises:
-        BadInput: the disk is full; what ``path`` held before is untouched.
+        BadInput: the disk is full or the folder not writable; what ``path`` held before is untouched.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        with part.open("rb") as file:
+        with part.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise BadInput(f"{path}: no space left on the disk; free some and run again (nothing was lost)") from error
+        if error.filename is not None and Path(error.filename) == part:
+            raise BadInput(f"{path}: cannot be written ({error.strerror}); check the folder and its rights") from error
         raise
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only disk even removing nothing fails
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

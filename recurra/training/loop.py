@@ -5,20 +5,22 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from recurra.errors import BadInput, NotFinite, Stopped
 from recurra.metrics.score import Score
 from recurra.recurrence.state import State, detach, map_state, tensors
-from recurra.training.checkpoint import random_state, restore_random_state
+from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
+from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keep_freed_memory
-from recurra.training.not_finite import first_bad_number
+from recurra.training.not_finite import bad_weights, first_bad_number
 from recurra.training.optimizers import build_optimizer
-from recurra.training.progress import Moment, Progress, reporting
+from recurra.training.problem import Loss, Problem
+from recurra.training.progress import Moment, Progress, Speed, reporting
 from recurra.training.run_folder import RunFolder
 from recurra.training.schedule import Plateau, learning_rate
 from recurra.training.settings import Settings
@@ -26,48 +28,6 @@ from recurra.training.signals import StopRequest, stop_requests
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 UPDATES_BETWEEN_RECORDS = 50
-PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}
-
-
-class Loss(NamedTuple):
-    """What one batch costs.
-
-    Args:
-        value: the scalar that is differentiated.
-        mean: the same in the unit that is reported (nats per token, say).
-        items: how many the batch has, in the unit of the reported speed.
-        state: what the next batch starts from; None where batches are independent.
-    """
-
-    value: Tensor
-    mean: Tensor
-    items: int
-    state: State | None
-
-
-class Batches(Protocol):
-    """The batches of one epoch, by number."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be trained.
-
-    Args:
-        model: has ``initial_state(batch_size)`` where its loss carries a state.
-        loss: of a batch, from the state that the batch before left (None at the start of an epoch).
-        batches: of an epoch by its number; the same for the same number.
-        validate: the score that chooses the best weights; ``model`` is in evaluation mode and without gradients.
-    """
-
-    model: nn.Module
-    loss: Callable[[nn.Module, Any, State | None], Loss]
-    batches: Callable[[int], Batches]
-    validate: Callable[[nn.Module], Score]
 
 
 @dataclass
@@ -97,26 +57,6 @@ class _Objective(nn.Module):
         return self._loss(self.model, batch, state)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the best there is, and what a run trained elsewhere falls back to."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next((kind for kind, there in available.items() if there), "cpu")
-    return torch.device(name if available.get(name) else "cpu")
-
-
-def make_fabric(settings: Settings) -> Fabric:
-    """Device and precision as the settings ask; one process.
-
-    Raises:
-        BadInput: a device that this machine lacks.
-    """
-    device = pick_device(settings.device)
-    if settings.device not in ("auto", device.type):
-        raise BadInput(f"--device {settings.device}: torch finds no such device here; leave it at auto")
-    return Fabric(accelerator=device.type, devices=1, precision=PRECISION[settings.precision])  # type: ignore[arg-type]
-
-
 def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:
     """Train until the epochs, the time or the patience end; the best weights are then in the folder and in the model.
 
@@ -124,13 +64,18 @@ def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:
     the same number of threads; a time limit cuts a run where the clock says).
 
     Raises:
-        NotFinite: a loss or gradient was not finite; the last checkpoint, from before, is kept.
+        NotFinite: a loss, gradient or score was not finite; the last checkpoint, from before, is kept.
         Stopped: SIGINT or SIGTERM; a checkpoint was written.
-        BadInput: the disk is full or a checkpoint is damaged.
+        BadInput: the disk is full, a checkpoint is damaged, or this machine lacks what the settings ask for.
     """
+    check_machine(settings)
     keep_freed_memory()
-    with stop_requests() as request, reporting() as progress:
-        _Run(problem, settings, folder, request, progress).go()
+    with stop_requests() as request, reporting() as progress, default_type(settings.precision):
+        run = _Run(problem, settings, folder, request, progress)
+        try:
+            run.go()
+        finally:
+            run.close()
 
 
 class _Run:
@@ -141,40 +86,46 @@ class _Run:
     ) -> None:
         self.problem, self.settings, self.folder = problem, settings, folder
         self.request, self.progress = request, progress
-        self.fabric = make_fabric(settings)
+        self.fabric = make_fabric(pick_device(settings.device), settings.precision)
         self.parameters = [p for p in problem.model.parameters() if p.requires_grad]
         optimizer = build_optimizer(self.parameters, settings)
         self.objective, self.optimizer = self.fabric.setup(_Objective(problem), optimizer)
         self.position = Position()
         self.state: State | None = None
         problem.model.train()
-        self._events = _tensorboard(folder) if settings.tensorboard else None
         self._restore()
         self._started = time.monotonic() - self.position.seconds
         self._saved = time.monotonic()
-        self._speed = _Speed()
+        self._speed = Speed()
+        self._events = _tensorboard(folder, self.position.update) if settings.tensorboard else None
 
     def go(self) -> None:
         while not self._ended():
             self._epoch()
         self._save()
+        if self.request.number is not None:
+            self._stop(self.request.number)
         self.problem.model.load_state_dict(self.folder.load_weights())
 
+    def close(self) -> None:
+        if self._events:
+            self._events.close()
+
     def _epoch(self) -> None:
+        """From where the position is to the end of its epoch, or of training."""
         position = self.position
         batches = self.problem.batches(position.epoch)
-        while position.batch < len(batches) and not self._out_of_time():
-            group = [
-                batches[i] for i in range(position.batch, min(position.batch + self.settings.accumulate, len(batches)))
-            ]
-            self._update(group, self._done(len(batches)))
-            position.batch += len(group)
-            ended = position.batch >= len(batches)
-            if ended:
+        if not len(batches):
+            raise ValueError("an epoch needs at least one batch")
+        epoch_ended = False
+        while not (epoch_ended or self._ended()):
+            after = min(position.batch + self.settings.accumulate, len(batches))
+            self._update([batches[index] for index in range(position.batch, after)], self._done(len(batches)))
+            position.batch = after
+            epoch_ended = after == len(batches)
+            if epoch_ended:
                 position.epoch, position.batch, self.state = position.epoch + 1, 0, None
-            self._after_update(ended, len(batches))
-            if ended:
-                return
+            self._after_update(epoch_ended, self._done(len(batches)))
 
     def _update(self, group: list[Any], done: float) -> None:
         position, settings = self.position, self.settings
@@ -184,20 +135,19 @@ class _Run:
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in group:
-            batch = self.fabric.to_device(batch)
-            before = self.state, random_state()
+        attempts = []
+        for batch in self.fabric.to_device(group):
+            attempts.append(partial(self._attempt, batch, self.state, random_state()))
             loss = self.objective(batch, self.state)
             self.fabric.backward(loss.value / len(group))
-            mean = loss.mean.item()
-            if not math.isfinite(mean):
-                self._stop_not_finite("loss", batch, *before)
+            self._check_finite(loss, attempts[-1])
             self.state = None if loss.state is None else detach(loss.state)
+            mean = loss.mean.item()
             position.loss = mean if position.loss is None else 0.98 * position.loss + 0.02 * mean
             self._speed.add(loss.items)
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         if not norm.isfinite():
-            self._stop_not_finite("gradient", batch, *before)
+            self._stop_not_finite(f"gradient of update {position.update + 1}", *attempts)
         if settings.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(self.parameters, settings.clip_norm, norm)
         if settings.clip_value is not None:
@@ -205,36 +155,54 @@ class _Run:
         self.optimizer.step()
         position.update += 1
 
-    def _after_update(self, epoch_ended: bool, batches: int) -> None:
+    def _attempt(self, batch: Any, state: State | None, generators: dict[str, Tensor]) -> Tensor:
+        """The loss of a batch computed again."""
+        restore_random_state(generators)
+        return self.objective(batch, state).value
+
+    def _check_finite(self, loss: Loss, attempt: Callable[[], Tensor]) -> None:
+        if not math.isfinite(loss.mean.item()):
+            self._stop_not_finite(f"loss of update {self.position.update + 1}", attempt)
+        if loss.state is not None and not all(leaf.isfinite().all() for leaf in tensors(loss.state)):
+            self._stop_not_finite(f"state after update {self.position.update + 1}", attempt)
+
+    def _after_update(self, epoch_ended: bool, done: float) -> None:
         position, settings = self.position, self.settings
         position.seconds = time.monotonic() - self._started
-        done = self._done(batches)
-        if settings.validate_every is not None:
-            due = position.update % settings.validate_every == 0
-        else:
-            tenths = 10 * position.seconds / settings.time_limit if settings.time_limit else 0
-            due = epoch_ended or tenths >= position.validations + 1
-        if position.update % UPDATES_BETWEEN_RECORDS == 0 or due:
+        due = self._validation_due(epoch_ended) or self._ended()
+        if due or position.update % UPDATES_BETWEEN_RECORDS == 0:
             self._record({"loss": position.loss, "learning_rate": self.optimizer.param_groups[0]["lr"]})
-        if due or self._ended():
+        if due:
             self._validate()
-        left = position.seconds * (1 - done) / done if done > 0 else 0.0
+        left = position.seconds * (1 - done) / done
         score = f"{Score(**position.best).value:.4f} best" if position.best else ""
         self.progress.show(
             Moment(position.epoch + 1, position.update, done, position.loss or 0.0, score, self._speed.value, left)
         )
-        every = settings.checkpoint_every
-        overdue = time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS
         if self.request.number is not None:
             self._stop(self.request.number)
+        every = settings.checkpoint_every
+        overdue = time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS
         if position.update % every == 0 if every else (overdue or epoch_ended):
             self._save()
+
+    def _validation_due(self, epoch_ended: bool) -> bool:
+        position, settings = self.position, self.settings
+        if settings.validate_every is not None:
+            return position.update % settings.validate_every == 0
+        tenths = 10 * position.seconds / settings.time_limit if settings.time_limit else 0
+        return epoch_ended or tenths >= position.validations + 1
 
     def _validate(self) -> None:
         model, position = self.problem.model, self.position
         model.eval()
         with torch.no_grad():
             score = self.problem.validate(model)
+            if not math.isfinite(score.value):
+                self._stop_not_finite(
+                    f"validation score after update {position.update}",
+                    lambda: torch.tensor(self.problem.validate(model).value),
+                )
         model.train()
         best = Score(**position.best) if position.best else None
         improved = best is None or score.better_than(best)
@@ -268,20 +236,21 @@ class _Run:
                     self._events.add_scalar(name, value, position.update)
 
     def _done(self, batches: int) -> float:
+        """The part of all training that lies behind, 0 to 1, in an epoch of so many batches."""
         position, settings = self.position, self.settings
         by_updates = (position.epoch + position.batch / batches) / settings.epochs
         return max(by_updates, position.seconds / settings.time_limit) if settings.time_limit else by_updates
 
-    def _out_of_time(self) -> bool:
-        return self.settings.time_limit is not None and self.position.seconds >= self.settings.time_limit
-
     def _ended(self) -> bool:
-        patience = self.settings.early_stopping
-        impatient = patience is not None and self.position.without_gain >= patience
-        return self.position.epoch >= self.settings.epochs or self._out_of_time() or impatient
+        position, settings = self.position, self.settings
+        impatient = settings.early_stopping is not None and position.without_gain >= settings.early_stopping
+        out_of_time = settings.time_limit is not None and position.seconds >= settings.time_limit
+        return position.epoch >= settings.epochs or out_of_time or impatient
 
     def _save(self) -> None:
         position = self.position
+        if bad_weights(self.problem.model):
+            self._stop_not_finite(f"result of update {position.update}")
         self.folder.save_checkpoint(
             position.update,
             {
@@ -297,10 +266,17 @@ class _Run:
 
     def _restore(self) -> None:
         saved = self.folder.load_checkpoint()
-        update = saved["position"]["update"] if saved else -1
+        torch.set_num_threads(self.folder.record.get("threads", torch.get_num_threads()))
+        if saved is not None:
+            try:
+                self._take_over(saved)
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                path, reason = self.folder.checkpoints()[-1], " ".join(str(error).split())
+                raise BadInput(f"{path}: not a checkpoint of this run ({reason}); {mend(path)}") from error
+        update = self.position.update
         self.folder.keep_metrics(lambda record: record["update"] <= update)
-        if saved is None:
-            return
+
+    def _take_over(self, saved: Tree) -> None:
         self.position = Position(**{**saved["position"], "plateau": Plateau(**saved["position"]["plateau"])})
         self.problem.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -316,38 +292,19 @@ class _Run:
         name = signal.Signals(number).name
         raise Stopped(f"{name}: stopped after update {self.position.update}; {self.folder.path} is saved", number)
 
-    def _stop_not_finite(self, what: str, batch: Any, state: State | None, generators: dict[str, Tensor]) -> None:
-        restore_random_state(generators)
-        place = first_bad_number(self.problem.model, lambda: self.objective(batch, state).value)
+    def _stop_not_finite(self, what: str, *attempts: Callable[[], Tensor]) -> None:
+        model = self.problem.model
+        found = (first_bad_number(model, attempt, self.fabric.backward) for attempt in attempts)
+        place = bad_weights(model) or next(filter(None, found), "a sum over places that are finite each")
         kept = self.folder.checkpoints()
         raise NotFinite(
-            f"{self.folder.path}: the {what} is not finite at update {self.position.update + 1}; the first bad number "
-            f"arose in {place}; {'the checkpoint ' + kept[-1].name + ' is kept; ' if kept else ''}"
+            f"{self.folder.path}: the {what} is not finite; the first bad number arose in {place}; "
+            f"{'the checkpoint ' + kept[-1].name + ' is kept; ' if kept else ''}"
             "train again with a lower --learning-rate or --clip-norm"
         )
 
 
-class _Speed:
-    """Items a second of late; time spent on anything but updates does not count."""
+def _tensorboard(folder: RunFolder, update: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
 
-    def __init__(self) -> None:
-        self.value = 0.0
-        self._since: float | None = None
-
-    def add(self, items: int) -> None:
-        now = time.monotonic()
-        if self._since is not None:
-            speed = items / max(now - self._since, 1e-9)
-            self.value = 0.95 * self.value + 0.05 * speed if self.value else speed
-        self._since = now
-
-    def pause(self) -> None:
-        self._since = None
-
-
-def _tensorboard(folder: RunFolder) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise BadInput("--tensorboard needs TensorBoard: pip install 'recurra[tensorboard]'") from error
-    return SummaryWriter(str(folder.path / "tensorboard"))
+    return SummaryWriter(str(folder.path / "tensorboard"), purge_step=update + 1)

@@ -86,6 +86,26 @@ class _Bar:
         self._bar.console.print(text, highlight=False, markup=False)
 
 
+class Speed:
+    """Items a second of late; time spent on anything but updates does not count."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._since: float | None = None
+
+    def add(self, items: int) -> None:
+        """Count the items of one batch, done now."""
+        now = time.monotonic()
+        if self._since is not None:
+            speed = items / max(now - self._since, 1e-9)
+            self.value = 0.95 * self.value + 0.05 * speed if self.value else speed
+        self._since = now
+
+    def pause(self) -> None:
+        """What happens until the next batch is done does not count, nor does that batch."""
+        self._since = None
+
+
 def _thousands(number: float) -> str:
     return f"{number / 1000:.1f}k" if number >= 1000 else f"{number:.0f}"
 

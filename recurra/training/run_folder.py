@@ -37,10 +37,12 @@ class RunFolder:
             BadInput: ``path`` exists already; a run is never overwritten. (An empty folder is what a run killed in
                 its first instant leaves, and is taken.)
         """
-        if path.exists() and (not path.is_dir() or any(p for p in path.iterdir() if not _is_part(p))):
+        if (path / "config.json").exists():
             raise BadInput(f"{path}: exists already; choose another --out, or continue that run with --resume")
+        if path.exists() and (not path.is_dir() or any(not _is_part(inside) for inside in path.iterdir())):
+            raise BadInput(f"{path}: exists already and is not a run folder; choose another --out")
         try:
-            (path / "checkpoints").mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"{path}: cannot make this folder ({error.strerror}); choose another --out") from error
         record = {"format": FORMAT, **record}
@@ -63,13 +65,15 @@ class RunFolder:
             raise BadInput(f"{path}: not a run folder (no config.json in it)") from error
         except (ValueError, OSError) as error:
             raise BadInput(f"{config}: cannot be read as JSON ({error}); restore it or train again") from error
-        if not isinstance(record, dict) or not {"format", "task", "config"} <= record.keys():
-            raise BadInput(f"{config}: not written by Recurra (no format, task and config in it)")
+        if not isinstance(record, dict) or "format" not in record:
+            raise BadInput(f"{config}: not written by Recurra (no format in it); check the path")
         if record["format"] != FORMAT:
             raise BadInput(
                 f"{config}: format {record['format']}, but this version reads format {FORMAT}; "
                 f"it was written by Recurra {record.get('version', 'unknown')}: install that version"
             )
+        if missing := {"task", "config", "data", "hashes"} - record.keys():
+            raise BadInput(f"{config}: damaged (no {min(missing)} in it); restore it or train again")
         return cls(path, record)
 
     @property
@@ -91,7 +95,9 @@ class RunFolder:
         try:
             return json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise BadInput(f"{file}: cannot be read as JSON ({error}); recurra evaluate makes scores anew") from error
+            raise BadInput(
+                f"{file}: cannot be read as JSON ({error}); delete it and resume: the scores are made anew"
+            ) from error
 
     def write_json(self, name: str, value: Any) -> None:
         write_text(self.path / name, json.dumps(value, indent=1) + "\n")
@@ -102,7 +108,10 @@ class RunFolder:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise BadInput(f"{self.path / 'metrics.jsonl'}: {error.strerror}; the last checkpoint is kept") from error
+            raise BadInput(
+                f"{self.path / 'metrics.jsonl'}: cannot be written ({error.strerror}); mend that and resume: "
+                "the last checkpoint is kept"
+            ) from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every whole line of ``metrics.jsonl`` (a kill may leave half a last line)."""
@@ -134,7 +143,9 @@ class RunFolder:
 
     def save_checkpoint(self, update: int, tree: Tree) -> None:
         """Write a checkpoint, then let go of those before the one before it."""
-        write_checkpoint(self.path / "checkpoints" / f"update-{update:010}.safetensors", tree)
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        write_checkpoint(folder / f"update-{update:010}.safetensors", tree)
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             old.unlink(missing_ok=True)
 

@@ -18,7 +18,8 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """While inside, the first SIGINT or SIGTERM is noted instead of ending the process.
 
-    Off the main thread Python allows no handlers: nothing is noted there.
+    One that came too late to be answered inside is sent again at the end. Off the main thread Python allows no
+    handlers: nothing is noted there.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -38,3 +39,5 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if request.number is not None:
+        signal.raise_signal(request.number)

@@ -1,0 +1,87 @@
+"""Files are replaced whole or not at all, on a full disk too."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recurra.errors import BadInput
+from recurra.files import cache_folder, replacing, write_text
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("a full disk needs the right to mount one")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a full disk needs the right to mount one")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_text(file, "old")
+    with replacing(file) as part:
+        part.write_text("new")
+        assert file.read_text() == "old"
+    assert file.read_text() == "new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, ZeroDivisionError, BadInput])
+def test_a_failure_leaves_the_old_file(tmp_path: Path, raised: type[BaseException]) -> None:
+    file = tmp_path / "file"
+    write_text(file, "old")
+    with pytest.raises(raised), replacing(file) as part:
+        part.write_text("half of the n")
+        raise raised()
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
+    file = small_disk / "file"
+    write_text(file, "old")
+    with pytest.raises(BadInput, match=r"^\S+/file: no space left on the disk; free some"):
+        write_text(file, "x" * 100_000)
+    assert file.read_text() == "old"
+    assert os.listdir(small_disk) == ["file"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_every_kind_of_full_disk_is_said_in_one_line(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "file"
+    with pytest.raises(BadInput, match="no space left") as caught, replacing(file) as part:
+        part.write_text("half")
+        raise OSError(number, os.strerror(number))
+    assert "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone/file: cannot be written \(No such file or directory\)"):
+        write_text(tmp_path / "gone" / "file", "text")
+
+
+def test_errors_of_other_files_pass_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file"):
+        (tmp_path / "another").read_text()
+
+
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECURRA_CACHE", "/some/where")
+    assert cache_folder() == Path("/some/where")
+    monkeypatch.delenv("RECURRA_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/cache")
+    if sys.platform == "linux":
+        assert cache_folder() == Path("/home/cache/recurra")
