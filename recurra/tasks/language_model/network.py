@@ -30,9 +30,15 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     if config.cell not in CELLS:
         raise unknown("cell", config.cell, CELLS)
     sizes = [embedding_size] + [config.hidden_size] * config.layers
-    if config.tied and embedding_size != config.hidden_size:
+    for option, given in (("tied", config.tied), ("residual", config.residual)):
+        if given and embedding_size != config.hidden_size:
+            raise BadInput(
+                f"--{option} needs --embedding-size equal to --hidden-size, "
+                f"got {embedding_size} and {config.hidden_size}"
+            )
+    if config.residual and embedding_size != config.hidden_size:
         raise BadInput(
-            f"tied weights need --embedding-size equal to --hidden-size, got {embedding_size} and {config.hidden_size}"
+            f"residual layers need --embedding-size equal to --hidden-size, got {embedding_size} and {config.hidden_size}"
         )
     layers = [_layer(config, inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
     model = LanguageModel(
