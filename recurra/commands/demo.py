@@ -11,14 +11,15 @@ from recurra.commands.output import print_scores
 
 SETTINGS: dict[str, Any] = {
     "cell": "lstm",
-    "hidden_size": 256,
+    "hidden_size": 128,
     "embedding_size": 64,
     "batch_size": 32,
     "steps": 64,
     "learning_rate": 5e-3,
+    "validate_every": 200,
     "epochs": 1_000_000,
 }
-"""The best on the dev part of a few tried for a minute on two cores."""
+"""The best on the dev part of a few tried for a minute."""
 
 PROMPTS = ("def ", "class ", '    """')
 

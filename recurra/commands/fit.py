@@ -47,9 +47,10 @@ def _fit(
 ) -> None:
     from recurra.tasks.run import fit
 
-    if resume and (out / "scores.json").exists():
-        print(f"{out}: this run has finished; nothing is left to do", file=sys.stderr)
+    finished = resume and (out / "scores.json").exists()
     given = {name: getattr(config, name) for name in config.model_fields_set}
     run = fit(task, *data, out=out, dev=dev, test=test, resume=resume, baselines=baselines, **given)
+    if finished:
+        print("this run had finished; nothing was left to do", file=sys.stderr)
     print_scores(run.final_scores(), json=json)
     print(run.path, file=sys.stderr)

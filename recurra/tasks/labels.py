@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 Points = Mapping[str, tuple[float, float]]
 SIZE = 9.0  # of the letters, in points
-OFFSETS = [(8, 0), (-8, 0), (0, 11), (0, -11), (8, 11), (-8, 11), (8, -11), (-8, -11), (8, 22), (8, -22)]  # in points
+OFFSETS = [(8, 0), (-8, 0), (0, 12), (0, -12)]  # of a name from its point, in points, the best first
+OFFSETS += [(x, sign * y) for y in (12, 25, 38) for sign in (1, -1) for x in (8, -8)]
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

@@ -99,10 +99,12 @@ def problem(config: Config, corpus: Corpus, model: nn.Module) -> Problem:
     if config.stride is not None and config.stride > config.steps:
         raise BadInput(f"--stride {config.stride} is more than --steps {config.steps}; make it smaller")
     batches = _Batches(StatefulWindows(corpus.train, config.batch_size, config.steps, stride=config.stride))
-    if len(corpus.dev) < 2:
-        raise BadInput(
-            f"the dev part has {len(corpus.dev)} tokens, too few to choose a model by; use a longer text, or --dev FILE"
-        )
+    for part in ("dev", "test"):
+        if len(getattr(corpus, part)) < 2:
+            raise BadInput(
+                f"the {part} part has {len(getattr(corpus, part))} tokens, too few to score a model on; "
+                f"use a longer text, or --{part} FILE"
+            )
 
     def validate(model: nn.Module) -> Score:
         nats, count = negative_log_likelihood(model, corpus.dev, rows=config.batch_size)
@@ -132,7 +134,9 @@ def _loss(config: Config, model: Any, batch: tuple[Tensor, Tensor, int], state: 
     inputs, targets, advance = batch
     if advance == inputs.shape[1]:
         hidden, state = model.hidden(inputs, state)
-    else:  # overlapping windows: the next one begins inside this one
+    elif advance == 0:  # overlapping windows: the next one begins where this one does,
+        hidden, _ = model.hidden(inputs, state)
+    else:  # or inside it
         first, state = model.hidden(inputs[:, :advance], state)
         rest, _ = model.hidden(inputs[:, advance:], state)
         hidden = torch.cat([first, rest], dim=1)

@@ -1,0 +1,187 @@
+"""The language model's options, its loss, and the text it draws."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import recurra
+from recurra.baselines.window import WindowNetwork
+from recurra.cells import GRU
+from recurra.data.tokens import Corpus
+from recurra.data.vocabulary import build_vocabulary
+from recurra.errors import BadInput
+from recurra.layers import RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
+from recurra.tasks.language_model.config import Config
+from recurra.tasks.language_model.network import build_network
+from recurra.tasks.language_model.sampling import _before, _never
+from recurra.tasks.language_model.task import problem
+
+VOCABULARY = build_vocabulary("characters", ["abcdefgh "])
+TOKENS = torch.randint(len(VOCABULARY), (2, 12), generator=torch.manual_seed(1))
+
+
+def build(**options):
+    torch.manual_seed(0)
+    return build_network(Config(hidden_size=6, **options), VOCABULARY)
+
+
+def test_every_option_has_a_reader():
+    package = Path(recurra.__file__).parent
+    definitions = {package / "training" / "settings.py", package / "tasks" / "language_model" / "config.py"}
+    code = "\n".join(path.read_text() for path in package.rglob("*.py") if path not in definitions)
+    unread = [name for name in Config.model_fields if not re.search(rf"\b(config|settings)\.{name}\b", code)]
+    assert unread == []
+
+
+def test_sizes_and_cells_reach_the_network():
+    model = build(cell="gru", layers=3, embedding_size=4)
+    cells = [module for module in model.modules() if isinstance(module, GRU)]
+    assert len(cells) == 3 and model.embedding.weight.shape == (len(VOCABULARY), 4)
+    assert model.output.weight.shape == (len(VOCABULARY), 6)
+    window = build(model="window", window=3)
+    assert isinstance(window, WindowNetwork) and window.window == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "rate"),
+    [
+        ("dropout", torch.nn.Dropout, "p"),
+        ("recurrent_dropout", RecurrentDropout, "rate"),
+        ("zoneout", Zoneout, "rates"),
+        ("weight_drop", WeightDrop, "rate"),
+    ],
+)
+def test_dropout_of_every_kind_acts_in_training_alone(option, kind, rate):
+    model = build(layers=2, **{option: 0.3})
+    found = [module for module in model.modules() if isinstance(module, kind)]
+    assert found and all(getattr(module, rate) in (0.3, (0.3, 0.3)) for module in found)
+    assert not torch.equal(model(TOKENS)[0], model(TOKENS)[0])
+    model.eval()
+    assert torch.equal(model(TOKENS)[0], model(TOKENS)[0])
+    if option != "zoneout":  # whose expectation in evaluation differs from the plain network
+        torch.testing.assert_close(model(TOKENS)[0], build(layers=2).eval()(TOKENS)[0])
+
+
+def test_variational_dropout_keeps_its_mask():
+    model = build(dropout=0.5, variational=True)
+    assert isinstance(model.dropout, VariationalDropout)
+    dropped = model.dropout(torch.ones(1, 20, 6))
+    assert (dropped == dropped[:, :1]).all() and (dropped == 0).any()
+
+
+def test_residual_adds_the_input():
+    plain, residual = build(), build(residual=True)
+    torch.testing.assert_close(residual.hidden(TOKENS)[0], plain.hidden(TOKENS)[0] + plain.embedding(TOKENS))
+
+
+def test_a_learnt_start_is_part_of_the_model():
+    plain, learnt = build(), build(learnt_start=True)
+    start = [p for name, p in learnt.named_parameters() if name not in dict(plain.named_parameters())]
+    assert [tuple(p.shape) for p in start] == [(1, 6), (1, 6)]
+    torch.testing.assert_close(learnt(TOKENS)[0], plain(TOKENS)[0])
+    with torch.no_grad():
+        start[0].fill_(1.0)
+    assert not torch.allclose(learnt(TOKENS)[0][:, 0], plain(TOKENS)[0][:, 0])
+
+
+def test_the_initial_range_bounds_every_weight():
+    weights = torch.cat([p.flatten() for p in build(initial_range=0.01).parameters()])
+    assert weights.abs().max() <= 0.01 and weights.std().item() == pytest.approx(0.01 / 3**0.5, rel=0.05)
+
+
+def test_tied_weights_share_storage():
+    model = build(tied=True)
+    assert model.output.weight.data_ptr() == model.embedding.weight.data_ptr()
+    with pytest.raises(BadInput, match="--tied needs"):
+        build(tied=True, embedding_size=4)
+
+
+@pytest.mark.parametrize("header", ["", "3 6\n"], ids=["GloVe", "word2vec"])
+def test_vectors_start_the_embedding(tmp_path, header):
+    path = tmp_path / "vectors.txt"
+    path.write_text(header + "b 1 2 3 4 5 6\nelsewhere 0 0 0 0 0 0\nd -1 -2 -3 -4 -5 -6.5\n")
+    plain, started = build().embedding.weight, build(vectors=path).embedding.weight
+    b, d = (int(VOCABULARY.encode(letter)[0]) for letter in "bd")
+    assert started[b].tolist() == [1, 2, 3, 4, 5, 6] and started[d].tolist() == [-1, -2, -3, -4, -5, -6.5]
+    others = [row for row in range(len(VOCABULARY)) if row not in (b, d)]
+    assert torch.equal(started[others], plain[others])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("b 1 2 3\n", "line 1: 3 numbers a vector, the model takes 6"), ("b 1 2 3 4 5 x\n", "line 1: not numbers"),
+     ("3 5\n", "line 1: 5 numbers a vector")],
+)  # fmt: skip
+def test_vectors_that_do_not_fit_are_refused(tmp_path, content, said):
+    (tmp_path / "vectors.txt").write_text(content)
+    with pytest.raises(BadInput, match=said):
+        build(vectors=tmp_path / "vectors.txt")
+
+
+def corpus(length=200):
+    tokens = np.random.default_rng(0).integers(len(VOCABULARY), size=length)
+    return Corpus(tokens, tokens[:20], tokens[:20], VOCABULARY, {}, {})
+
+
+def test_overlapping_windows_pass_on_the_state_where_the_next_begins():
+    config = Config(hidden_size=6, batch_size=2, steps=8, stride=3)
+    model = build()
+    posed = problem(config, corpus(), model)
+    batches, state = posed.batches(0), None
+    rows = torch.tensor(corpus().train[: 2 * 99]).reshape(2, 99)
+    for index in range(5):
+        loss = posed.loss(model, batches[index], state)
+        state = loss.state
+        begun = max(0, 3 * (index + 2) - 8)  # where the window after this one begins
+        counted = slice(3 * index, 3 * index + 3)
+        log_p = model(rows[:, : counted.stop])[0][:, counted].log_softmax(-1)
+        targets = rows[:, 3 * index + 1 : 3 * index + 4, None]
+        torch.testing.assert_close(loss.mean, -log_p.gather(-1, targets).mean())
+        assert loss.items == 6
+        if begun:
+            torch.testing.assert_close(state, model.hidden(rows[:, :begun])[1])
+
+
+def test_the_loss_is_divided_by_tokens_or_by_sequences():
+    model, found = build(), {}
+    for per in ("token", "sequence"):
+        posed = problem(Config(hidden_size=6, batch_size=4, steps=10, loss_per=per), corpus(), model)
+        found[per] = posed.loss(model, posed.batches(0)[0], None)
+    torch.testing.assert_close(found["token"].value, found["token"].mean)
+    torch.testing.assert_close(found["sequence"].value, 10 * found["token"].value)
+    torch.testing.assert_close(found["sequence"].mean, found["token"].mean)
+
+
+@pytest.mark.parametrize("stop", ["a", "ab", "aab", "aaab", "b\n", "never", "aabaaab", ""])
+def test_text_ends_before_the_stop_text_however_it_is_cut(stop):
+    text = "xxaabaaab\naab"
+    wanted = text[: text.index(stop)] if stop and stop in text else text
+    for cuts in range(1 << (len(text) - 1)):
+        if cuts % 7 == 0:
+            ends = [place for place in range(1, len(text)) if cuts >> (place - 1) & 1]
+            pieces = [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
+            assert "".join(_before(stop, iter(pieces))) == wanted
+
+
+def test_no_more_text_is_held_back_than_may_begin_the_stop_text():
+    read = 0
+
+    def letters():
+        nonlocal read
+        for letter in "the cat sat":
+            read += 1
+            yield letter
+
+    shown = ""
+    for piece in _before("dog", letters()):
+        shown += piece
+        assert len(shown) >= read - 2
+
+
+def test_the_unknown_token_has_no_probability():
+    step = _never(2, lambda tokens, state: (torch.zeros(1, 4), state))
+    logits, _ = step(torch.zeros(1, dtype=torch.long), None)
+    assert logits.softmax(-1).tolist() == [pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])]
