@@ -2,30 +2,14 @@
 
 import errno
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from recurra.errors import BadInput
 from recurra.files import cache_folder, replacing, write_text
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a full disk needs the right to mount one")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a full disk needs the right to mount one")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+from tests.disk import small_disk
 
 
 def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
@@ -49,13 +33,14 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, raised: type[BaseExceptio
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
-    file = small_disk / "file"
-    write_text(file, "old")
-    with pytest.raises(BadInput, match=r"^\S+/file: no space left on the disk; free some"):
-        write_text(file, "x" * 100_000)
-    assert file.read_text() == "old"
-    assert os.listdir(small_disk) == ["file"]
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    with small_disk(tmp_path, 64) as disk:
+        file = disk / "file"
+        write_text(file, "old")
+        with pytest.raises(BadInput, match=r"^\S+/file: no space left on the disk; free some"):
+            write_text(file, "x" * 100_000)
+        assert file.read_text() == "old"
+        assert os.listdir(disk) == ["file"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
