@@ -13,10 +13,10 @@ SETTINGS: dict[str, Any] = {
     "cell": "lstm",
     "hidden_size": 128,
     "embedding_size": 64,
-    "batch_size": 32,
+    "batch_size": 16,
     "steps": 64,
-    "learning_rate": 5e-3,
-    "validate_every": 200,
+    "learning_rate": 1e-2,
+    "validate_every": 400,
     "epochs": 1_000_000,
 }
 """The best on the dev part of a few tried for a minute."""

@@ -18,7 +18,8 @@ from recurra.metrics.score import Score
 from recurra.tasks import TASKS
 from recurra.tasks.model_card import write_model_card
 from recurra.tasks.sources import Sources
-from recurra.training.loop import Problem, pick_device, train
+from recurra.training.loop import Problem, train
+from recurra.training.machine import check_machine, pick_device
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings, make_settings
 
@@ -60,6 +61,12 @@ class Task(Protocol):
 
     def baselines(self, run: "Run", data: Any, part: str) -> dict[str, list[Score]]:
         """The scores to beat on the same part, by the baseline's name."""
+
+    def contender(self, name: str) -> dict[str, Any] | None:
+        """The options that make what a comparison calls ``name``; None where :meth:`count` makes it, untrained."""
+
+    def count(self, name: str, data: Any) -> tuple[int, float, dict[str, list[Score]]]:
+        """Parameters, seconds, and scores by part of a contender without weights to train."""
 
     def present(self, run: "Run") -> list[Path]:
         """Draw what the run shows; returns the pictures."""
@@ -200,6 +207,7 @@ def fit(
     config = run.config if run else make_settings(module.Config, options)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    check_machine(config)
     read = run.data if run else module.read(sources, config)
     torch.manual_seed(config.seed)
     model = module.build(config, read)
@@ -271,12 +279,12 @@ def _check_same(run: Run, task: str, sources: Sources, options: dict[str, Any]) 
 
 
 def _check_hashes(now: dict[str, str], then: dict[str, str]) -> None:
-    for (path, hash_now), hash_then in zip(now.items(), then.values(), strict=False):
-        if hash_now != hash_then:
-            raise BadInput(
-                f"{path}: has changed since the run was started (sha256 {hash_now[:12]}…, then {hash_then[:12]}…); "
-                "restore it, or name other data to evaluate on"
-            )
+    if list(now.values()) != list(then.values()):
+        changed = [path for path, digest in now.items() if digest not in then.values()]
+        raise BadInput(
+            f"{changed[0] if changed else 'the data'}: has changed since the run was started; "
+            "restore it, or name other data to evaluate on"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -34,9 +34,14 @@ def test_narrow_agrees_with_brute_force(temperature, top_k, top_p):
     torch.testing.assert_close(found, brute_force(LOGITS, temperature, top_k, top_p), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1e-30])
+@pytest.mark.parametrize("temperature", [0.0, 1e-38])
 def test_no_temperature_leaves_the_likeliest(temperature):
-    assert narrow(LOGITS, temperature=temperature).tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
+    found = narrow(10 * LOGITS, temperature=temperature)
+    assert found.tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
+
+
+def test_no_token_comes_after_the_probability_is_reached_exactly():
+    assert narrow(torch.zeros(1, 4), top_p=0.5).tolist() == [[0.5, 0.5, 0, 0]]
 
 
 def test_narrow_leaves_its_logits_as_they_were():

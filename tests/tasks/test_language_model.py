@@ -17,6 +17,7 @@ from recurra.layers import RecurrentDropout, VariationalDropout, WeightDrop, Zon
 from recurra.tasks.language_model.config import Config
 from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.sampling import _before, _never
+from recurra.tasks.language_model.scoring import negative_log_likelihood
 from recurra.tasks.language_model.task import problem
 
 VOCABULARY = build_vocabulary("characters", ["abcdefgh "])
@@ -119,6 +120,21 @@ def test_vectors_that_do_not_fit_are_refused(tmp_path, content, said):
     (tmp_path / "vectors.txt").write_text(content)
     with pytest.raises(BadInput, match=said):
         build(vectors=tmp_path / "vectors.txt")
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_scoring_carries_the_state_through_texts_of_any_length(rows):
+    model = build(initial_range=1.0).eval()  # large weights: a state lost would show
+    tokens, nats = corpus(1500).train, 0.0
+    row_length = -(-1499 // rows)
+    with torch.no_grad():
+        for place in range(1499):
+            if place % row_length == 0:
+                state = model.initial_state(1)
+            logits, state = model.step(torch.tensor([tokens[place]]), state)
+            nats -= logits[0].log_softmax(-1)[tokens[place + 1]].item()
+    found, count = negative_log_likelihood(model, tokens, rows=rows)
+    assert count == 1499 and found == pytest.approx(nats, rel=1e-6)
 
 
 def corpus(length=200):

@@ -36,10 +36,6 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
                 f"--{option} needs --embedding-size equal to --hidden-size, "
                 f"got {embedding_size} and {config.hidden_size}"
             )
-    if config.residual and embedding_size != config.hidden_size:
-        raise BadInput(
-            f"residual layers need --embedding-size equal to --hidden-size, got {embedding_size} and {config.hidden_size}"
-        )
     layers = [_layer(config, inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
     model = LanguageModel(
         len(vocabulary),
