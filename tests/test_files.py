@@ -17,8 +17,11 @@ def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
     write_text(file, "old")
     with replacing(file) as part:
         part.write_text("new")
+        reader = file.open()
         assert file.read_text() == "old"
     assert file.read_text() == "new"
+    with reader:
+        assert reader.read() == "old"  # another file has taken the name; this one was never touched
     assert os.listdir(tmp_path) == ["file"]
 
 

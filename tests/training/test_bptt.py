@@ -45,7 +45,7 @@ def in_windows(given: Problem) -> tuple[float, list[Tensor]]:
     for index in range(len(batches)):
         loss = given.loss(given.model, batches[index], state)
         loss.value.backward()
-        total, state = total + loss.value.item(), detach(loss.state)
+        total, state = total + loss.value.item(), None if loss.state is None else detach(loss.state)
     return total, [parameter.grad.clone() for parameter in given.model.parameters() if parameter.grad is not None]
 
 

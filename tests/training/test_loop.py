@@ -316,6 +316,16 @@ def test_early_stopping_keeps_the_best_weights(tmp_path: Path, options: dict[str
     assert tiny.same(dict(given.model.state_dict()), seen[2]) and not tiny.same(seen[2], seen[4])
 
 
+def test_the_rate_falls_on_a_plateau(tmp_path: Path) -> None:
+    given = tiny.problem()
+    settings = Settings(**{**LONG, "epochs": 5, "schedule": "plateau", "decay": 0.1, "decay_after": 1})
+    validate = scores([3.0, 3.0, 4.0, 1.0, 1.0])  # after the third, two have passed without gain
+    tiny.fit(tmp_path / "run", settings, Problem(given.model, given.loss, given.batches, validate))
+    records = RunFolder.open(tmp_path / "run").metrics()
+    rates = [record["learning_rate"] for record in records if "learning_rate" in record]
+    assert rates == pytest.approx([0.05, 0.05, 0.05, 0.005, 0.005])
+
+
 @pytest.mark.parametrize(
     ("precision", "inside", "weights"),
     [
@@ -378,6 +388,22 @@ def test_records_tell_loss_rate_speed_and_validation(tmp_path: Path) -> None:
         "learning_rate": [(record["update"], 0.05) for record in records[::2]],
         "validation": [(record["update"], record["validation"]) for record in records[1::2]],
     }
+
+
+def test_what_a_crash_makes_an_update_record_twice_tensorboard_shows_once(tmp_path: Path) -> None:
+    settings, given = Settings(**{**LONG, "checkpoint_every": 5, "tensorboard": True}), tiny.problem()
+
+    def batches(epoch: int) -> Any:
+        if epoch == 2:  # two epochs are recorded, but the checkpoint is from before the end of the second
+            raise ZeroDivisionError
+        return tiny.windows()
+
+    with pytest.raises(ZeroDivisionError):
+        tiny.fit(tmp_path / "run", settings, Problem(given.model, given.loss, batches, given.validate))
+    assert [record["update"] for record in RunFolder.open(tmp_path / "run").metrics()] == [6, 6, 12, 12]
+    assert tiny.last_checkpoint(tmp_path / "run")["position"]["update"] == 10
+    tiny.fit(tmp_path / "run", settings)
+    assert [step for step, _ in events(tmp_path / "run")["loss"]] == [6, 12, 18]
 
 
 def events(run: Path) -> dict[str, list[tuple[int, float]]]:
