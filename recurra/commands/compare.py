@@ -1,10 +1,11 @@
 """``recurra compare TASK DATA --models … --out FOLDER``: one command for each task, as of ``recurra fit``."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, OutFolder, Resume, Test
+from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, Resume, Test, next_free
 from recurra.commands.output import print_comparison
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 
@@ -17,7 +18,9 @@ def language_model(
     models: Annotated[
         str, Parameter(help="Names with commas between them: 1-gram to 6-gram, window or window-N, and any cell.")
     ],
-    out: OutFolder,
+    out: Annotated[
+        Path | None, Parameter(help="Folder to make; one that exists is never overwritten. [default: runs/compared]")
+    ] = None,
     dev: Dev = None,
     test: Test = None,
     resume: Resume = False,
@@ -33,5 +36,7 @@ def language_model(
 
     given = {name: getattr(config, name) for name in config.model_fields_set}
     names = [name.strip() for name in models.split(",")]
-    found = compare("language-model", *data, models=names, out=out, dev=dev, test=test, resume=resume, **given)
+    usual = Path("runs/compared")
+    place = out or (usual if resume else next_free(usual))
+    found = compare("language-model", *data, models=names, out=place, dev=dev, test=test, resume=resume, **given)
     print_comparison(found, json=json)

@@ -1,12 +1,12 @@
 """``recurra demo``."""
 
-from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from recurra.commands.options import next_free
 from recurra.commands.output import print_scores
 
 SETTINGS: dict[str, Any] = {
@@ -40,7 +40,7 @@ def demo(
         f"An LSTM reads {text.stat().st_size / 1e6:.1f} MB of Python's standard library for {time_limit:.0f} s.",
         flush=True,
     )
-    run = fit("language-model", text, out=_free(out), time_limit=time_limit, **SETTINGS)
+    run = fit("language-model", text, out=next_free(out), time_limit=time_limit, **SETTINGS)
     print_scores(run.final_scores(), json=False)
     for seed, prompt in enumerate(PROMPTS):
         print(f"\n{f' sample {seed + 1} ':-^80}")
@@ -49,9 +49,3 @@ def demo(
     for picture in run.present():
         print(picture)
     print(f"{run.path}: go on with recurra sample, recurra evaluate, or recurra inspect")
-
-
-def _free(path: Path) -> Path:
-    """``path``, or the first of path-2, path-3, … that does not exist."""
-    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
-    return path if not path.exists() else next(found for found in numbered if not found.exists())

@@ -12,10 +12,13 @@ def evaluate(
     run: RunPath,
     /,
     *data: Annotated[str, Parameter(help="Files to score instead of the run's own test part.")],
-    part: Annotated[Literal["dev", "test"], Parameter(help="Part of the run's own data.")] = "test",
+    split: Annotated[Literal["dev", "test"], Parameter(help="Part of the run's own data.")] = "test",
     json: Json = False,
 ) -> None:
     """Score a run, with its baselines beside it."""
     from recurra.tasks.run import load
+    from recurra.training.machine import use_threads
 
-    print_scores(load(run).evaluate(*data, part=part), json=json)
+    opened = load(run)
+    use_threads(opened.config)
+    print_scores(opened.evaluate(*data, split=split), json=json)

@@ -1,5 +1,6 @@
 """What several verbs take alike."""
 
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,12 @@ Test = Annotated[str | None, Parameter(help="File to report on (else cut from DA
 Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
+
+
+def next_free(path: Path) -> Path:
+    """``path``, or the first of path-2, path-3, … that does not exist."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return path if not path.exists() else next(found for found in numbered if not found.exists())
 
 
 def _describe_ranges(config: type[BaseModel]) -> None:

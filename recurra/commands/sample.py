@@ -29,8 +29,10 @@ def sample(
 ) -> None:
     """Draw new text, printed as it comes."""
     from recurra.tasks.run import load
+    from recurra.training.machine import use_threads
 
     opened = load(run)
+    use_threads(opened.config)
     pieces = opened.task.sample(
         opened,
         prompt=prompt,

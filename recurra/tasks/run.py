@@ -19,7 +19,7 @@ from recurra.tasks import TASKS
 from recurra.tasks.model_card import write_model_card
 from recurra.tasks.sources import Sources
 from recurra.training.loop import Problem, train
-from recurra.training.machine import check_machine, pick_device
+from recurra.training.machine import check_machine, pick_device, use_threads
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings, make_settings
 
@@ -132,24 +132,24 @@ class Run:
         found = {"model": self.scores["scores"]["test"], **self.scores["baselines"]}
         return {name: [Score(**score) for score in scores] for name, scores in found.items()}
 
-    def evaluate(self, *data: str, part: str = "test") -> dict[str, list[Score]]:
+    def evaluate(self, *data: str, split: str = "test") -> dict[str, list[Score]]:
         """Scores of the model and of the baselines beside it, by name.
 
         Args:
             data: files to score, or else a part of the run's own data.
-            part: "dev" or "test".
+            split: "dev" or "test".
 
         Raises:
             BadInput: the data cannot be read, or the run's own data has changed.
         """
-        if part not in ("dev", "test"):
-            raise unknown("part", part, ("dev", "test"))
-        if not data:
-            where = self.data
+        if split not in ("dev", "test"):
+            raise unknown("split", split, ("dev", "test"))
+        if data:
+            where, split = self.task.read_test(Sources.named(data, None, None), self.config, self.path), "test"
         else:
-            where, part = self.task.read_test(Sources.named(data, None, None), self.config, self.path), "test"
-        model = {"model": self.task.evaluate(self.model, where, part)}
-        return {**model, **self.task.baselines(self, where, part)}
+            where = self.data
+        model = {"model": self.task.evaluate(self.model, where, split)}
+        return {**model, **self.task.baselines(self, where, split)}
 
     def sample(self, prompt: str = "", **options: Any) -> str:
         """A new sequence that begins with ``prompt``; options as of ``recurra sample``."""
@@ -205,8 +205,7 @@ def fit(
     else:
         run = None
     config = run.config if run else make_settings(module.Config, options)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    use_threads(config)
     check_machine(config)
     read = run.data if run else module.read(sources, config)
     torch.manual_seed(config.seed)

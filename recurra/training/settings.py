@@ -51,7 +51,11 @@ class Settings(BaseModel):
     precision: Literal["float32", "bfloat16", "float64"] = Field(
         "float32", description="arithmetic; bfloat16 is mixed: weights and states stay float32"
     )
-    threads: int | None = Field(None, ge=1, description="processor threads (all; a run repeats for the same number)")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="processor threads (one where steps are small, else all)",
+    )
     tensorboard: bool = Field(False, description="also write TensorBoard events into the run folder")
 
 

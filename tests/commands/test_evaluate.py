@@ -34,7 +34,7 @@ def nats_by_counts(order, train, tokens, size):
 
 @pytest.mark.parametrize("part", ["dev", "test"])
 def test_scores_are_sums_over_single_tokens(recurra, finished, part):
-    scores = evaluated(recurra, finished, "--part", part)
+    scores = evaluated(recurra, finished, "--split", part)
     run = load(finished)
     train, tokens = np.asarray(run.data.train), np.asarray(getattr(run.data, part)).astype(np.int64)
     size = len(run.data.vocabulary)

@@ -54,7 +54,7 @@ def test_help_shows_defaults_and_ranges(recurra, monkeypatch):
         (["fit", "language-model", "x", "--out", "y", "--optimizer", "adm"], "did you mean 'adam'?"),
         (["fit", "language-model", "--out", "y"], "no data"),
         (["fit", "language-model", "ptv", "--out", "y"], "did you mean 'ptb'?"),
-        (["evaluate", "x", "--part", "trian"], "--part"),
+        (["evaluate", "x", "--split", "trian"], "--split"),
         (["data", "get", "pbt"], "did you mean 'ptb'?"),
         (["sample"], "RUN"),
     ],
