@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from recurra.errors import BadInput, unknown
@@ -93,23 +94,30 @@ class Run:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.path = folder.path
-        self.task_name: str = folder.record["task"]
-        self.task = load_task(self.task_name)
-        self.config: Any = _config(self.task, folder)
-        self.sources = Sources.model_validate(folder.record["data"])
+        try:
+            self.task_name: str = folder.record["task"]
+            self.task = load_task(self.task_name)
+            self.config: Any = self.task.Config.model_validate(folder.record["config"])
+            self.sources = Sources.model_validate(folder.record["data"])
+        except (KeyError, ValidationError) as error:
+            raise BadInput(
+                f"{folder.path / 'config.json'}: not a record that this version reads ({_what(error)}); "
+                f"it was written by Recurra {folder.record.get('version', 'unknown')}"
+            ) from error
 
     @cached_property
     def model(self) -> Any:
         """The best model of the run, ready for use."""
         with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
             model = self.task.load(self.config, self.path)
+        model = model.to(pick_device(self.config.device), _number_type(self.config)).eval()
         try:
             model.load_state_dict(self.folder.load_weights())
         except RuntimeError as error:
             raise BadInput(
                 f"{self.path / 'model.safetensors'}: does not fit config.json; {_first_line(error)}"
             ) from error
-        return model.to(pick_device(self.config.device)).eval()
+        return model
 
     @cached_property
     def data(self) -> Any:
@@ -251,14 +259,9 @@ def _record(task: str, config: Settings, sources: Sources, hashes: dict[str, str
     }
 
 
-def _config(task: Task, folder: RunFolder) -> Settings:
-    try:
-        return task.Config.model_validate(folder.record["config"])
-    except ValueError as error:
-        raise BadInput(
-            f"{folder.path / 'config.json'}: not a configuration of this version ({_first_line(error)}); "
-            f"it was written by Recurra {folder.record.get('version', 'unknown')}"
-        ) from error
+def _number_type(config: Settings) -> torch.dtype:
+    """Of the weights."""
+    return torch.float64 if config.precision == "float64" else torch.float32
 
 
 def _check_same(run: Run, task: str, sources: Sources, options: dict[str, Any]) -> None:
@@ -284,6 +287,13 @@ def _check_hashes(now: dict[str, str], then: dict[str, str]) -> None:
             f"{changed[0] if changed else 'the data'}: has changed since the run was started; "
             "restore it, or name other data to evaluate on"
         )
+
+
+def _what(error: KeyError | ValidationError) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _first_line(error: Exception) -> str:

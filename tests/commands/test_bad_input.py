@@ -143,3 +143,12 @@ def test_data_that_changed_since(harmless, recurra, tmp_path):
     write_text(text, seed=5)
     line = harmless("evaluate", tmp_path / "out")
     assert str(text) in line and "has changed since" in line
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [({"data": {"tran": []}}, "train: Field required"), ({"data": []}, "valid dictionary")]
+)
+def test_a_record_that_is_damaged(harmless, run, values, said):
+    edit(run, **values)
+    line = harmless("sample", run)
+    assert "config.json" in line and said in line and "https" not in line

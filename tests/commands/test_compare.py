@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from recurra.commands.main import main
 from recurra.tasks.run import load
 from tests.commands.conftest import TINY
 
@@ -10,12 +11,17 @@ BUDGET = (*TINY, "--time-limit", "60")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("comparison") / "models"
+def folder(tmp_path_factory, text):
+    """A comparison that has been made."""
+    out = tmp_path_factory.mktemp("comparison") / "models"
+    with pytest.raises(SystemExit) as exit_:
+        main(["compare", "language-model", str(text), *MODELS, "--out", str(out), *BUDGET])
+    assert exit_.value.code == 0
+    return out
 
 
 def test_every_model_has_a_row_and_every_network_a_run(recurra, folder, text):
-    code, out, err = recurra("compare", "language-model", text, *MODELS, "--out", folder, *BUDGET)
+    code, out, err = recurra("compare", "language-model", text, *MODELS, "--out", folder, *BUDGET, "--resume")
     assert code == 0 and "elman (3 of 3)" in err
     header, *rows = [line.split("\t") for line in out.splitlines()]
     assert header == [
@@ -78,3 +84,10 @@ def test_a_network_whose_numbers_run_out_of_range_leaves_the_others_theirs(recur
     code, out_, err = recurra("compare", "language-model", text, "--models", "lstm,1-gram", "--out", out, *TINY, *wild)
     assert code == 0 and [line.split("\t")[0] for line in out_.splitlines()] == ["model", "1-gram"]
     assert "not finite" in err and list(json.loads((out / "comparison.json").read_text())["failed"]) == ["lstm"]
+
+
+def test_without_a_folder_it_takes_the_next_free_one(recurra, tmp_path, text, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert recurra("compare", "language-model", text, "--models", "1-gram")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["compared", "compared-2"]

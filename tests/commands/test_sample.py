@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from tests.commands.conftest import TINY
+
 
 def test_the_same_seed_draws_the_same_text(recurra, finished):
     draws = [recurra("sample", finished, "--prompt", "the ", "--length", 40, "--seed", seed) for seed in (1, 1, 2)]
@@ -43,3 +45,12 @@ def test_text_streams_and_a_reader_that_leaves_ends_it_quietly(finished):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 141
+
+
+def test_a_prompt_of_nothing_but_blanks_is_read_as_none(recurra, tmp_path, text):
+    recurra("fit", "language-model", text, "--out", tmp_path / "run", "--unit", "words", "--no-baselines", *TINY)
+    draws = [
+        recurra("sample", tmp_path / "run", "--prompt", prompt, "--length", 5, "--seed", 1) for prompt in ("", " ")
+    ]
+    assert draws[0][0] == draws[1][0] == 0
+    assert draws[0][1].split() == draws[1][1].split() != []

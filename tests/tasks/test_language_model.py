@@ -16,7 +16,7 @@ from recurra.errors import BadInput
 from recurra.layers import RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
 from recurra.tasks.language_model.config import Config
 from recurra.tasks.language_model.network import build_network
-from recurra.tasks.language_model.sampling import _before, _never
+from recurra.tasks.language_model.sampling import _before, _never, _text
 from recurra.tasks.language_model.scoring import negative_log_likelihood
 from recurra.tasks.language_model.task import problem
 
@@ -201,3 +201,10 @@ def test_the_unknown_token_has_no_probability():
     step = _never(2, lambda tokens, state: (torch.zeros(1, 4), state))
     logits, _ = step(torch.zeros(1, dtype=torch.long), None)
     assert logits.softmax(-1).tolist() == [pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])]
+
+
+@pytest.mark.parametrize(("prompt", "joined"), [("the cat", " sat"), ("the cat\n", "sat"), ("(", "sat")])
+def test_what_is_drawn_joins_the_prompt_as_its_words_would(prompt, joined):
+    words = build_vocabulary("words", ["the cat sat (\n"])
+    drawn = [torch.tensor([int(token)]) for token in words.encode("sat")]
+    assert "".join(_text(words, words.encode(prompt), iter(drawn))) == joined

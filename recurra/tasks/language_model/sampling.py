@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from recurra.data.vocabulary import Vocabulary, load_vocabulary
@@ -42,7 +43,9 @@ def sample(
     device = next(model.parameters()).device
     generator = torch.Generator(device)
     generator.seed() if seed is None else generator.manual_seed(seed)
-    read = vocabulary.encode_strict(prompt) if prompt else vocabulary.encode("\n")
+    read = vocabulary.encode_strict(prompt)
+    if not len(read):  # no prompt, or only blanks, which are no words
+        read = vocabulary.encode("\n")
     tokens = torch.from_numpy(read.astype("int64")).to(device)
     with torch.inference_mode():
         state = model.initial_state(1)
@@ -57,7 +60,7 @@ def sample(
             top_p=top_p,
             generator=generator,
         )
-        yield from _before(stop, _text(vocabulary, islice(drawn, length)))
+        yield from _before(stop, _text(vocabulary, read, islice(drawn, length)))
 
 
 def _never(token: int | None, step: sampling.Step) -> sampling.Step:
@@ -73,8 +76,10 @@ def _never(token: int | None, step: sampling.Step) -> sampling.Step:
     return masked
 
 
-def _text(vocabulary: Vocabulary, drawn: Iterator[torch.Tensor]) -> Iterator[str]:
+def _text(vocabulary: Vocabulary, read: np.ndarray, drawn: Iterator[torch.Tensor]) -> Iterator[str]:
     decoder = vocabulary.decoder()
+    for token in read.tolist():  # whether a blank comes first depends on the word before
+        decoder.push(token)
     for token in drawn:
         yield decoder.push(int(token))
     yield decoder.finish()
