@@ -174,14 +174,12 @@ def main() -> None:
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     seeds = given.seeds or ([0, 1] if given.row == "ptb-small" else [0])
-    start = time.perf_counter()
     result = ROWS[given.row](given.runs, seeds)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results[given.row] = {
         "command": f"python benchmarks/language_model.py {given.row} --seeds {' '.join(map(str, seeds))}",
         "machine": describe_machine(),
         "threads": torch.get_num_threads(),
-        "wall_seconds": round(time.perf_counter() - start, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         **result,
     }

@@ -18,8 +18,8 @@ MOST_TOKENS = 10_000_000
 """Of the training part that n-grams are counted in: the counts of more would not fit on a small machine."""
 
 ORDER = 5
-WINDOW_SHARE, WINDOW_SECONDS = 0.25, 300.0
-"""The window network trains for this share of the model's own time, and no longer than this."""
+WINDOW_SHARE, WINDOW_SECONDS = 0.25, (10.0, 300.0)
+"""The window network trains for this share of the model's own time, but for no less and no more than these."""
 
 
 def fit_ngram(data: Corpus, order: int) -> KneserNey:
@@ -61,7 +61,7 @@ def prepare_baselines(run: "Run") -> None:
         steps=_window_steps(config, run.data),
         embedding_size=32,
         learning_rate=5e-3,
-        time_limit=min(WINDOW_SECONDS, max(1.0, seconds)),
+        time_limit=min(max(seconds, WINDOW_SECONDS[0]), WINDOW_SECONDS[1]),
         **{name: getattr(config, name) for name in (*text, "hidden_size", "batch_size", "window", *machine)},
     )
 
