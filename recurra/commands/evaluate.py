@@ -17,8 +17,9 @@ def evaluate(
 ) -> None:
     """Score a run, with its baselines beside it."""
     from recurra.tasks.run import load
-    from recurra.training.machine import use_threads
+    from recurra.training.machine import own_threads
 
     opened = load(run)
-    use_threads(opened.config)
-    print_scores(opened.evaluate(*data, split=split), json=json)
+    with own_threads(opened.config):
+        scores = opened.evaluate(*data, split=split)
+    print_scores(scores, json=json)

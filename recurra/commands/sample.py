@@ -25,14 +25,15 @@ def sample(
         Parameter(help="Only the likeliest tokens that reach this probability.", validator=Number(gt=0, lte=1)),
     ] = None,
     stop: Annotated[str | None, Parameter(help="End before this text would come.")] = None,
-    seed: Annotated[int | None, Parameter(help="The same seed draws the same text.", validator=Number(gte=0))] = None,
+    seed: Annotated[
+        int | None, Parameter(help="The same seed draws the same text.", validator=Number(gte=0, lt=2**63))
+    ] = None,
 ) -> None:
     """Draw new text, printed as it comes."""
     from recurra.tasks.run import load
-    from recurra.training.machine import use_threads
+    from recurra.training.machine import own_threads
 
     opened = load(run)
-    use_threads(opened.config)
     pieces = opened.task.sample(
         opened,
         prompt=prompt,
@@ -43,9 +44,10 @@ def sample(
         stop=stop,
         seed=seed,
     )
-    first = next(pieces, "")  # a prompt that cannot be read is refused before anything is printed
-    sys.stdout.write(prompt + first)
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
+    with own_threads(opened.config):
+        first = next(pieces, "")  # a prompt that cannot be read is refused before anything is printed
+        sys.stdout.write(prompt + first)
+        for piece in pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
     sys.stdout.write("\n")

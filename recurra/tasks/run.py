@@ -20,7 +20,7 @@ from recurra.tasks import TASKS
 from recurra.tasks.model_card import write_model_card
 from recurra.tasks.sources import Sources
 from recurra.training.loop import Problem, train
-from recurra.training.machine import check_machine, pick_device, use_threads
+from recurra.training.machine import check_machine, own_threads, pick_device
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings, make_settings
 
@@ -205,24 +205,25 @@ def fit(
     sources = Sources.named(
         tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
     )
+    sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
         run = load(out)
         _check_same(run, task, sources, options)
         if run.folder.finished:
-            return run
+            return run if (run.path / "README.md").exists() else _show(run)
     else:
         run = None
     config = run.config if run else make_settings(module.Config, options)
-    use_threads(config)
     check_machine(config)
     read = run.data if run else module.read(sources, config)
     torch.manual_seed(config.seed)
-    model = module.build(config, read)
-    problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
-    folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
-    module.keep(read, folder.path)
-    train(problem, config, folder)
-    return _finish(Run(folder), read, model, baselines)
+    with own_threads(config):
+        model = module.build(config, read)
+        problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
+        folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
+        module.keep(read, folder.path)
+        train(problem, config, folder)
+        return _finish(Run(folder), read, model, baselines)
 
 
 def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
@@ -240,6 +241,11 @@ def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
             "baselines": {name: [score.to_json() for score in scores] for name, scores in others.items()},
         },
     )
+    return _show(run)
+
+
+def _show(run: Run) -> Run:
+    """Draw and describe a finished run: the last thing done, so that its README.md says that all is there."""
     run.present()
     write_model_card(run.folder)
     return run

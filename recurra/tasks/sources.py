@@ -30,7 +30,7 @@ class Sources(BaseModel):
 
     def paths(self) -> tuple[list[Path], Path | None, Path | None]:
         """Files of the parts train, dev and test; a set's own parts where it has them."""
-        if len(self.train) == 1 and not Path(self.train[0]).exists():
+        if self._names_a_set():
             parts = locate(self.train[0])
             first = [path for role, path in parts.items() if role not in ("dev", "test")]
             return first, _path(self.dev) or parts.get("dev"), _path(self.test) or parts.get("test")
@@ -38,9 +38,22 @@ class Sources(BaseModel):
 
     def unit(self) -> str | None:
         """What the named set is read as; None for the user's own files."""
-        if len(self.train) == 1 and not Path(self.train[0]).exists():
-            return find_dataset(self.train[0]).unit
-        return None
+        return find_dataset(self.train[0]).unit if self._names_a_set() else None
+
+    def check_outside(self, out: Path) -> None:
+        """Refuse an output folder that would become part of the data.
+
+        Raises:
+            BadInput: ``out`` lies inside a folder that is read.
+        """
+        for name in (*self.train, self.dev, self.test):
+            if name is not None and Path(name).is_dir() and out.resolve().is_relative_to(name):
+                raise BadInput(
+                    f"{out}: lies inside the data folder {name} and would be read with it; choose another --out"
+                )
+
+    def _names_a_set(self) -> bool:
+        return len(self.train) == 1 and self.train[0] in {dataset.name for dataset in DATASETS}
 
     def __str__(self) -> str:
         return " ".join(Path(name).name for name in self.train)

@@ -183,7 +183,7 @@ class _Run:
             self._stop(self.request.number)
         every = settings.checkpoint_every
         overdue = time.monotonic() - self._saved >= SECONDS_BETWEEN_CHECKPOINTS
-        if position.update % every == 0 if every else (overdue or epoch_ended):
+        if position.update % every == 0 if every else overdue:
             self._save()
 
     def _validation_due(self, epoch_ended: bool) -> bool:

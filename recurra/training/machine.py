@@ -25,15 +25,20 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name if available.get(name) else "cpu")
 
 
-def use_threads(settings: Settings) -> None:
-    """Set torch's number of threads to that of the settings, or to one where a step is too small to be shared.
+@contextmanager
+def own_threads(settings: Settings) -> Iterator[None]:
+    """While inside, torch has the number of threads of the settings, or one where a step is too small to be shared.
 
     A loop of small steps meets at a barrier after each product. On two idle cores it gains a quarter at most; where
     another process wants one of the cores, every barrier waits for it, and the loop was measured 6 to 30 times slower.
     """
+    before = torch.get_num_threads()
     small = settings.batch_size * settings.hidden_size**2 < SHARED_STEP
-    if settings.threads is not None or small:
-        torch.set_num_threads(settings.threads or 1)
+    torch.set_num_threads(settings.threads or (1 if small else before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_machine(settings: Settings) -> None:

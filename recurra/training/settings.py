@@ -26,7 +26,7 @@ class Settings(BaseModel):
         "adamw", description="update rule"
     )
     learning_rate: float = Field(2e-3, gt=0, description="the rate before the schedule changes it")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of momentum and nesterov")
+    momentum: float = Field(0.9, gt=0, lt=1, description="of momentum and nesterov")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty (decoupled in adamw)")
     schedule: Literal["constant", "cosine", "plateau", "step"] = Field(
         "cosine", description="how the rate falls; cosine reaches zero at the end of the epochs or of the time limit"
@@ -46,10 +46,10 @@ class Settings(BaseModel):
     early_stopping: int | None = Field(None, ge=1, description="validations without gain before training stops")
     checkpoint_every: int | None = Field(None, ge=1, description="updates between checkpoints (else every minute)")
 
-    seed: int = Field(0, ge=0, description="of weights, dropout and data order")
+    seed: int = Field(0, ge=0, lt=2**63, description="of weights, dropout and data order")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute; auto takes the best")
     precision: Literal["float32", "bfloat16", "float64"] = Field(
-        "float32", description="arithmetic; bfloat16 is mixed: weights and states stay float32"
+        "float32", description="arithmetic; bfloat16 is mixed: weights stay float32"
     )
     threads: int | None = Field(
         None,

@@ -1,4 +1,4 @@
-from recurra.commands.demo import _free
+from recurra.commands.options import next_free
 from recurra.data import standard_library
 
 
@@ -16,7 +16,7 @@ def test_demo_trains_scores_samples_and_draws_beside_what_exists(recurra, tmp_pa
 
 
 def test_the_first_free_name_is_taken(tmp_path):
-    assert _free(tmp_path / "demo") == tmp_path / "demo"
+    assert next_free(tmp_path / "demo") == tmp_path / "demo"
     for taken in ("demo", "demo-2", "demo-4"):
         (tmp_path / taken).mkdir()
-    assert _free(tmp_path / "demo") == tmp_path / "demo-3"
+    assert next_free(tmp_path / "demo") == tmp_path / "demo-3"

@@ -208,3 +208,9 @@ def test_what_is_drawn_joins_the_prompt_as_its_words_would(prompt, joined):
     words = build_vocabulary("words", ["the cat sat (\n"])
     drawn = [torch.tensor([int(token)]) for token in words.encode("sat")]
     assert "".join(_text(words, words.encode(prompt), iter(drawn))) == joined
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru-reset-before", "jordan"])
+def test_recurrent_dropout_is_refused_where_it_would_scale_the_state_itself(cell):
+    with pytest.raises(BadInput, match="--zoneout"):
+        build(cell=cell, recurrent_dropout=0.5)

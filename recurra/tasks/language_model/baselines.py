@@ -7,6 +7,7 @@ import numpy as np
 
 from recurra.baselines.ngram import KneserNey
 from recurra.data.tokens import Corpus
+from recurra.errors import BadInput
 from recurra.metrics.likelihood import likelihood_scores
 from recurra.metrics.score import Score
 from recurra.tasks.language_model.scoring import characters, evaluate, signature
@@ -75,11 +76,13 @@ def baselines(run: "Run", data: Corpus, part: str) -> dict[str, list[Score]]:
     """Scores of the unigram (the trivial model), the n-gram, and the window network where it was trained."""
     from recurra.tasks.run import load
 
-    # the n-grams come from the run's own training part, whatever is scored
-    own = run.data
     found = {}
-    for name, order in (("unigram", 1), (f"{ORDER}-gram", ORDER)):
-        found[name] = score_ngram(fit_ngram(own, order), data, part)
+    try:
+        own = run.data  # n-grams are counted in the run's own training part, whatever is scored
+        for name, order in (("unigram", 1), (f"{ORDER}-gram", ORDER)):
+            found[name] = score_ngram(fit_ngram(own, order), data, part)
+    except BadInput as error:
+        print(f"without n-grams beside it: {error}", file=sys.stderr)
     window = run.path / "baselines" / "window"
     if (window / "scores.json").exists():
         found[f"window-{run.config.window}"] = evaluate(load(window).model, data, part)

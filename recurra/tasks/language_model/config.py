@@ -1,9 +1,9 @@
 """What a language model can be told, beyond what every task shares."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from recurra.training.settings import Settings
 
@@ -17,10 +17,12 @@ class Config(Settings):
         "set is read as)",
     )
     min_count: int = Field(1, ge=1, description="words seen less often in the training part count as unknown")
-    vocabulary_size: int | None = Field(None, ge=2, description="largest vocabulary (all words; 8,000 for bpe)")
+    vocabulary_size: int | None = Field(None, ge=2, description="largest vocabulary (all words; 8,192 for bpe)")
 
     model: Literal["recurrent", "window"] = Field(
-        "recurrent", description="window: the feed-forward network on a sliding window, for comparison"
+        "recurrent",
+        description="window: the feed-forward network on a sliding window, for comparison; it has no cell, layers, "
+        "tied weights, dropout or pretrained vectors",
     )
     window: int = Field(5, ge=1, description="tokens that the window network sees")
     steps: int = Field(100, ge=1, description="steps that the gradient goes back through (truncated BPTT)")
@@ -29,7 +31,9 @@ class Config(Settings):
     )
     embedding_size: int | None = Field(None, ge=1, description="features of an embedded token (as many as hidden_size)")
     tied: bool = Field(False, description="embedding and softmax layer share one matrix")
-    vectors: Path | None = Field(None, description="word2vec or GloVe text file whose vectors start the embedding")
+    vectors: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
+        None, description="word2vec or GloVe text file whose vectors start the embedding"
+    )
     residual: bool = Field(False, description="add each layer's input to its output")
     learnt_start: bool = Field(False, description="learn the state before the first token")
 

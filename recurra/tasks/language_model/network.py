@@ -15,6 +15,9 @@ from recurra.layers import LearntState, Recurrent, RecurrentDropout, Stack, Vari
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
 
+READS_H_THROUGH_WEIGHTS = {"elman", "irnn", "original-lstm", "lstm", "peephole-lstm"}
+"""Cells whose h reaches the next step through weights alone, so that its mask may scale it."""
+
 
 def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     """The model of ``config`` with fresh weights.
@@ -24,9 +27,11 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     """
     embedding_size = config.embedding_size or config.hidden_size
     if config.model == "window":
-        return WindowNetwork(
+        window = WindowNetwork(
             len(vocabulary), window=config.window, embedding_size=embedding_size, hidden_size=config.hidden_size
         )
+        _start_weights(window, config)
+        return window
     if config.cell not in CELLS:
         raise unknown("cell", config.cell, CELLS)
     sizes = [embedding_size] + [config.hidden_size] * config.layers
@@ -36,6 +41,11 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
                 f"--{option} needs --embedding-size equal to --hidden-size, "
                 f"got {embedding_size} and {config.hidden_size}"
             )
+    if config.recurrent_dropout and config.cell not in READS_H_THROUGH_WEIGHTS:
+        raise BadInput(
+            f"--recurrent-dropout lets the state of {config.cell} grow without bound, as it carries h on unscaled by "
+            "weights; use --zoneout or --weight-drop"
+        )
     layers = [_layer(config, inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
     model = LanguageModel(
         len(vocabulary),
@@ -45,9 +55,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         dropout=_dropout(config),
         tied=config.tied,
     )
-    if config.initial_range is not None:
-        for parameter in model.parameters():
-            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
+    _start_weights(model, config)
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
     return model
@@ -66,6 +74,12 @@ def _layer(config: Config, input_size: int, hidden_size: int) -> nn.Module:
 
 def _dropout(config: Config) -> nn.Module:
     return VariationalDropout(config.dropout) if config.variational else nn.Dropout(config.dropout)
+
+
+def _start_weights(model: nn.Module, config: Config) -> None:
+    if config.initial_range is not None:
+        for parameter in model.parameters():
+            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
 
 
 def _start_embedding(embedding: nn.Embedding, config: Config, vocabulary: Vocabulary) -> None:

@@ -1,5 +1,6 @@
 """How well a model predicts a text."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -41,7 +42,9 @@ def evaluate(model: nn.Module, corpus: Corpus, part: str) -> list[Score]:
 
 def signature(corpus: Corpus, part: str, settings: str) -> str:
     """What a score was measured on, and how."""
-    return f"{part}|{corpus.vocabulary.unit}|tokens={len(getattr(corpus, part)) - 1}|state carried|{settings}"
+    digest = hashlib.sha256("".join(corpus.hashes.values()).encode()).hexdigest()[:8]
+    vocabulary = f"{len(corpus.vocabulary)} {corpus.vocabulary.unit}"
+    return f"{part}|data={digest}|{vocabulary}|tokens={len(getattr(corpus, part)) - 1}|state carried|{settings}"
 
 
 def characters(corpus: Corpus, part: str) -> int | None:

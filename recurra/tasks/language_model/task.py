@@ -49,7 +49,16 @@ def read(sources: Sources, config: Config) -> Corpus:
     """The text in its parts, tokenised, with a vocabulary of its training part."""
     train, dev, test = sources.paths()
     unit = config.unit or sources.unit() or "characters"
-    return read_corpus(train, dev, test, unit=unit, min_count=config.min_count, vocabulary_size=config.vocabulary_size)
+    with reading() as progress:
+        return read_corpus(
+            train,
+            dev,
+            test,
+            unit=unit,
+            min_count=config.min_count,
+            vocabulary_size=config.vocabulary_size,
+            progress=progress,
+        )
 
 
 def read_again(sources: Sources, config: Config, folder: Path) -> Corpus:
@@ -66,7 +75,14 @@ def read_test(sources: Sources, config: Config, folder: Path) -> Corpus:
     """A text that is only to be scored: all of it is the part "test"."""
     train, _, test = sources.paths()
     vocabulary = load_vocabulary(folder / "vocabulary.json")
-    return read_corpus([test] if test else train, unit=vocabulary.unit, fractions=(0, 0, 1), vocabulary=vocabulary)
+    with reading() as progress:
+        return read_corpus(
+            [test] if test else train,
+            unit=vocabulary.unit,
+            fractions=(0, 0, 1),
+            vocabulary=vocabulary,
+            progress=progress,
+        )
 
 
 def keep(data: Corpus, folder: Path) -> None:
