@@ -48,19 +48,23 @@ PTB_SMALL: dict[str, Any] = dict(
     threads=1,
 )
 
-# As many epochs as half an hour allows; settings chosen by the literature on regularised LSTMs and by the dev part.
+# As many epochs as half an hour of one core allows. Of two settings that ran so long these are the better on the dev
+# part; the other (dropout 0.4, recurrent dropout 0.25, rate 3e-3) ended at 1.4082 nats there.
 TINY_SHAKESPEARE: dict[str, Any] = dict(
     hidden_size=512,
-    layers=2,
+    layers=1,
     embedding_size=128,
     batch_size=64,
     steps=64,
     epochs=1_000,
     time_limit=1800,
-    dropout=0.5,
+    learning_rate=4e-3,
+    dropout=0.3,
     variational=True,
+    recurrent_dropout=0.15,
     weight_decay=0.01,
     precision="bfloat16",
+    threads=1,
 )
 
 

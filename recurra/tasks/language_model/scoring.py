@@ -43,7 +43,7 @@ def evaluate(model: nn.Module, corpus: Corpus, part: str) -> list[Score]:
 def signature(corpus: Corpus, part: str, settings: str) -> str:
     """What a score was measured on, and how."""
     digest = hashlib.sha256("".join(corpus.hashes.values()).encode()).hexdigest()[:8]
-    vocabulary = f"{len(corpus.vocabulary)} {corpus.vocabulary.unit}"
+    vocabulary = f"vocabulary={len(corpus.vocabulary)} {corpus.vocabulary.unit}"
     return f"{part}|data={digest}|{vocabulary}|tokens={len(getattr(corpus, part)) - 1}|state carried|{settings}"
 
 
