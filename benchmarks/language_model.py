@@ -17,7 +17,6 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-import torch
 from machine import describe_machine
 
 from recurra.files import write_text
@@ -183,7 +182,6 @@ def main() -> None:
     results[given.row] = {
         "command": f"python benchmarks/language_model.py {given.row} --seeds {' '.join(map(str, seeds))}",
         "machine": describe_machine(),
-        "threads": torch.get_num_threads(),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         **result,
     }
