@@ -55,9 +55,6 @@ class Sources(BaseModel):
     def _names_a_set(self) -> bool:
         return len(self.train) == 1 and self.train[0] in {dataset.name for dataset in DATASETS}
 
-    def __str__(self) -> str:
-        return " ".join(Path(name).name for name in self.train)
-
 
 def _settle(name: str) -> str:
     if Path(name).exists():

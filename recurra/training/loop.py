@@ -239,7 +239,8 @@ class _Run:
         """The part of all training that lies behind, 0 to 1, in an epoch of so many batches."""
         position, settings = self.position, self.settings
         by_updates = (position.epoch + position.batch / batches) / settings.epochs
-        return max(by_updates, position.seconds / settings.time_limit) if settings.time_limit else by_updates
+        by_time = position.seconds / settings.time_limit if settings.time_limit else 0.0
+        return min(1.0, max(by_updates, by_time))
 
     def _ended(self) -> bool:
         position, settings = self.position, self.settings

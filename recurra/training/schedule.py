@@ -34,7 +34,7 @@ def learning_rate(settings: Settings, *, update: int, epoch: int, done: float, p
         case "constant":
             scale = 1.0
         case "cosine":
-            scale = (1 + math.cos(math.pi * min(done, 1.0))) / 2
+            scale = (1 + math.cos(math.pi * done)) / 2
         case "plateau":
             scale = plateau.scale
         case "step":

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.optim import lr_scheduler
 from recurra.errors import BadInput, Stopped
 from recurra.metrics.score import Score
 from recurra.training.problem import Problem
+from recurra.training.progress import Moment
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings
 from tests.disk import small_disk
@@ -371,6 +373,27 @@ def test_a_time_limit_ends_the_run_and_lasts_over_an_interruption(tmp_path: Path
     assert after["seconds"] >= 0.6
     assert after["update"] <= before["update"] + (0.6 - before["seconds"]) / 0.05 + 1
     assert RunFolder.open(tmp_path / "run").metrics()[-1].keys() >= {"validation"}
+
+
+def test_progress_never_passes_the_end_of_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: list[Moment] = []
+
+    class Kept:
+        def show(self, moment: Moment) -> None:
+            moments.append(moment)
+
+        def note(self, text: str) -> None: ...
+
+    monkeypatch.setattr("recurra.training.loop.reporting", lambda: nullcontext(Kept()))
+    given = tiny.problem()
+
+    def late(epoch: int) -> Any:
+        time.sleep(0.2)  # the first update ends twice the limit after the start
+        return given.batches(epoch)
+
+    settings = Settings(**{**LONG, "epochs": 1_000_000, "time_limit": 0.1})
+    tiny.fit(tmp_path / "run", settings, Problem(given.model, given.loss, late, given.validate))
+    assert [(moment.done, moment.left) for moment in moments] == [(1.0, 0.0)]
 
 
 def test_records_tell_loss_rate_speed_and_validation(tmp_path: Path) -> None:
