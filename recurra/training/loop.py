@@ -125,7 +125,7 @@ class _Run:
             epoch_ended = after == len(batches)
             if epoch_ended:
                 position.epoch, position.batch, self.state = position.epoch + 1, 0, None
-            self._after_update(epoch_ended, self._done(len(batches)))
+            self._after_update(epoch_ended, len(batches))
 
     def _update(self, group: list[Any], done: float) -> None:
         position, settings = self.position, self.settings
@@ -166,7 +166,7 @@ class _Run:
         if loss.state is not None and not all(leaf.isfinite().all() for leaf in tensors(loss.state)):
             self._stop_not_finite(f"state after update {self.position.update + 1}", attempt)
 
-    def _after_update(self, epoch_ended: bool, done: float) -> None:
+    def _after_update(self, epoch_ended: bool, batches: int) -> None:
         position, settings = self.position, self.settings
         position.seconds = time.monotonic() - self._started
         due = self._validation_due(epoch_ended) or self._ended()
@@ -174,6 +174,7 @@ class _Run:
             self._record({"loss": position.loss, "learning_rate": self.optimizer.param_groups[0]["lr"]})
         if due:
             self._validate()
+        done = self._done(batches)
         left = position.seconds * (1 - done) / done
         score = f"{Score(**position.best).value:.4f} best" if position.best else ""
         self.progress.show(
