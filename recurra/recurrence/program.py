@@ -19,7 +19,8 @@ class Span(NamedTuple):
         return f"{self.start}:{self.start + self.size}"
 
 
-class Read(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Read:
     """A value given to the step whole: ``kind`` is "sequence" (another at each step), "state" (what the step before
     left) or "row" (of the batch, the same at each step: where a row starts)."""
 
@@ -31,7 +32,8 @@ class Read(NamedTuple):
         return f"{self.kind} {self.index} : {self.width}"
 
 
-class Weight(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Weight:
     """A range of a weight vector, the same for all rows and steps; of width 1 it is a scalar."""
 
     index: int
@@ -45,7 +47,8 @@ class Weight(NamedTuple):
         return f"weight {self.index} [{self.span}]"
 
 
-class Scalar(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Scalar:
     """A number."""
 
     value: float
@@ -55,7 +58,8 @@ class Scalar(NamedTuple):
         return f"scalar {float(self.value)!r}"
 
 
-class Apply(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Apply:
     """An operation on each element; operands of width 1 are broadcast over the features."""
 
     operation: str
@@ -66,8 +70,9 @@ class Apply(NamedTuple):
         return f"{self.operation} {_ids(self.operands)} : {self.width}"
 
 
-class Product(NamedTuple):
-    """A matrix times a value: ``M @ value`` for each row of the batch, M a block of a weight matrix or its transpose."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix times a value, ``M @ value`` for each row of the batch; M is a block of a weight or its transpose."""
 
     operand: int
     index: int
@@ -89,7 +94,8 @@ class Product(NamedTuple):
         return f"{kind} {self.index} [{self.rows}, {self.columns}] %{self.operand}"
 
 
-class Reduce(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reduce:
     """The "sum" or "max" over the features of a row."""
 
     operation: str
@@ -103,7 +109,8 @@ class Reduce(NamedTuple):
 Node = Read | Weight | Scalar | Apply | Product | Reduce
 
 
-class Outer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outer:
     """A gradient of a block of a weight matrix: the sum over rows and steps of ``left`` times ``right`` transposed."""
 
     index: int
@@ -116,7 +123,8 @@ class Outer(NamedTuple):
         return f"outer {self.index} [{self.rows}, {self.columns}] %{self.left} %{self.right}"
 
 
-class Total(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Total:
     """A gradient of a range of a weight vector ("weight", summed over rows and steps) or of a "row" (over steps).
 
     Where the range has one element and the value more, the value is summed over its features as well.
