@@ -5,7 +5,7 @@ from typing import Union
 
 from recurra.recurrence.program import Apply, Node, Product, Read, Reduce, Scalar, Span, Weight
 
-Operand = Union["Value", float]
+Operand = Union["Value", float, int]
 
 
 class Graph:
@@ -22,7 +22,7 @@ class Graph:
             self.nodes.append(node)
         return Value(self, self._index[node])
 
-    def scalar(self, value: float) -> "Value":
+    def scalar(self, value: float | int) -> "Value":
         return self.add(Scalar(float(value)))
 
     def read(self, kind: str, index: int, width: int) -> "Value":
@@ -75,25 +75,25 @@ class Value:
     def __add__(self, other: Operand) -> "Value":
         return self.graph.apply("add", self, other)
 
-    def __radd__(self, other: float) -> "Value":
+    def __radd__(self, other: float | int) -> "Value":
         return self.graph.apply("add", other, self)
 
     def __sub__(self, other: Operand) -> "Value":
         return self.graph.apply("sub", self, other)
 
-    def __rsub__(self, other: float) -> "Value":
+    def __rsub__(self, other: float | int) -> "Value":
         return self.graph.apply("sub", other, self)
 
     def __mul__(self, other: Operand) -> "Value":
         return self.graph.apply("mul", self, other)
 
-    def __rmul__(self, other: float) -> "Value":
+    def __rmul__(self, other: float | int) -> "Value":
         return self.graph.apply("mul", other, self)
 
     def __truediv__(self, other: Operand) -> "Value":
         return self.graph.apply("div", self, other)
 
-    def __rtruediv__(self, other: float) -> "Value":
+    def __rtruediv__(self, other: float | int) -> "Value":
         return self.graph.apply("div", other, self)
 
     def __neg__(self) -> "Value":

@@ -1,0 +1,143 @@
+"""What a program means, in plain PyTorch: the ground truth of everything that compiles one, on any device and type."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from recurra.recurrence.operations import OPERATIONS
+from recurra.recurrence.program import (
+    Apply,
+    Node,
+    Outer,
+    Product,
+    Program,
+    Read,
+    Reduce,
+    Scalar,
+    Span,
+    Total,
+    Weight,
+    operands,
+    uses,
+)
+
+
+class Result(NamedTuple):
+    """What a run leaves behind: outputs ``(T, B, width)``, last states ``(B, width)``, and the sums over the steps,
+    each shaped like the block, the range or the row that it is the gradient of."""
+
+    outputs: list[Tensor]
+    states: list[Tensor]
+    sums: list[Tensor]
+
+
+def interpret(
+    program: Program,
+    sequences: Sequence[Float[Tensor, "T B _"]],
+    states: Sequence[Float[Tensor, "B _"]],
+    rows: Sequence[Float[Tensor, "B _"]],
+    weights: Sequence[Float[Tensor, "..."]],
+    steps: int | None = None,
+) -> Result:
+    """Run ``program`` over time, from the last step to the first where it is ``backwards``. Autograd goes through.
+
+    Args:
+        sequences: what changes from step to step.
+        states: where the run starts.
+        rows: what stays the same for each row of the batch.
+        weights: matrices and vectors, the same for all rows.
+        steps: T, needed where there are no sequences.
+
+    Raises:
+        ValueError: neither sequences nor ``steps``.
+    """
+    if steps is None and not sequences:
+        raise ValueError("steps must be given for a program without sequences")
+    steps = len(sequences[0]) if steps is None else steps
+    batch, like = next((x.shape[-2], x) for x in (*states, *sequences, *rows))
+    slices = [sequence.unbind(0) for sequence in sequences]
+    wanted = {*program.next, *program.outputs, *(node for item in program.sums for node in uses(item))}
+    outputs: list[list[Tensor]] = [[] for _ in program.outputs]
+    sums = [like.new_zeros(_shape(item, batch)) for item in program.sums]
+    for t in reversed(range(steps)) if program.backwards else range(steps):
+        given = {"sequence": [each[t] for each in slices], "state": states, "row": rows}
+        reads = [(index, node) for index, node in enumerate(program.nodes) if isinstance(node, Read)]
+        known = {index: given[node.kind][node.index] for index, node in reads}
+        found = evaluate(program, wanted, known, weights)
+        values = {index: value.expand(batch, -1) for index, value in found.items()}
+        states = [values[index] for index in program.next]
+        for series, index in zip(outputs, program.outputs, strict=True):
+            series.append(values[index])
+        sums = [total + _term(item, values) for total, item in zip(sums, program.sums, strict=True)]
+    widths = [program.nodes[index].width for index in program.outputs]
+    stacked = [
+        torch.stack(series[::-1] if program.backwards else series) if series else like.new_zeros(0, batch, width)
+        for series, width in zip(outputs, widths, strict=True)
+    ]
+    return Result(stacked, list(states), sums)
+
+
+def evaluate(
+    program: Program, wanted: Iterable[int], known: Mapping[int, Tensor], weights: Sequence[Tensor]
+) -> dict[int, Tensor]:
+    """The values of the ``wanted`` nodes, from those ``known`` and the weights.
+
+    Values are ``(N, width)`` for any N, one step's rows or those of all steps together; what depends on nothing but
+    weights and numbers comes as ``(width,)``.
+
+    Raises:
+        ValueError: a value is read that is not known.
+    """
+    wanted = set(wanted)
+    needed = set(wanted)
+    for index in reversed(range(len(program.nodes))):
+        if index in needed and index not in known:
+            needed.update(operands(program.nodes[index]))
+    values = dict(known)
+    like = next(iter([*known.values(), *weights]), torch.empty(0))
+    for index in sorted(needed - known.keys()):
+        values[index] = _value(program.nodes[index], values, weights, like)
+    return {index: values[index] for index in wanted}
+
+
+def _value(node: Node, values: Mapping[int, Tensor], weights: Sequence[Tensor], like: Tensor) -> Tensor:
+    match node:
+        case Read():
+            raise ValueError(f"the value of `{node}` is not known")
+        case Weight():
+            return weights[node.index][_range(node.span)]
+        case Scalar():
+            return like.new_full((1,), node.value)
+        case Apply():
+            value = OPERATIONS[node.operation].meaning(*(values[index] for index in node.operands))
+            return value.expand(*value.shape[:-1], node.width)
+        case Product():
+            block = weights[node.index][_range(node.rows), _range(node.columns)]
+            return F.linear(values[node.operand], block.T if node.transposed else block)
+        case Reduce():
+            value = values[node.operand]
+            return value.sum(-1, keepdim=True) if node.operation == "sum" else value.amax(-1, keepdim=True)
+
+
+def _term(item: Outer | Total, values: Mapping[int, Tensor]) -> Tensor:
+    """What one step adds to a sum."""
+    if isinstance(item, Outer):
+        return values[item.left].T @ values[item.right]
+    value = values[item.operand]
+    if item.span.size == 1:
+        value = value.sum(1, keepdim=True)
+    return value.sum(0) if item.kind == "weight" else value
+
+
+def _shape(item: Outer | Total, batch: int) -> tuple[int, ...]:
+    if isinstance(item, Outer):
+        return item.rows.size, item.columns.size
+    return (item.span.size,) if item.kind == "weight" else (batch, item.span.size)
+
+
+def _range(span: Span) -> slice:
+    return slice(span.start, span.start + span.size)
