@@ -1,5 +1,6 @@
 """Building programs: values that are written with Python's operators, each distinct node kept once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Union
 
@@ -9,11 +10,11 @@ Operand = Union["Value", float, int]
 
 
 class Graph:
-    """The nodes of a program under construction."""
+    """The nodes of a program under construction; those of another, to begin with."""
 
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self._index: dict[Node, int] = {}
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        self.nodes: list[Node] = list(nodes)
+        self._index = {node: index for index, node in enumerate(self.nodes)}
 
     def add(self, node: Node) -> "Value":
         """The value of ``node``, the same for equal nodes."""

@@ -21,8 +21,8 @@ from recurra.recurrence.program import (
     Span,
     Total,
     Weight,
-    operands,
-    uses,
+    ancestors,
+    results,
 )
 
 
@@ -60,7 +60,7 @@ def interpret(
     steps = len(sequences[0]) if steps is None else steps
     batch, like = next((x.shape[-2], x) for x in (*states, *sequences, *rows))
     slices = [sequence.unbind(0) for sequence in sequences]
-    wanted = {*program.next, *program.outputs, *(node for item in program.sums for node in uses(item))}
+    wanted = results(program)
     outputs: list[list[Tensor]] = [[] for _ in program.outputs]
     sums = [like.new_zeros(_shape(item, batch)) for item in program.sums]
     for t in reversed(range(steps)) if program.backwards else range(steps):
@@ -93,13 +93,9 @@ def evaluate(
         ValueError: a value is read that is not known.
     """
     wanted = set(wanted)
-    needed = set(wanted)
-    for index in reversed(range(len(program.nodes))):
-        if index in needed and index not in known:
-            needed.update(operands(program.nodes[index]))
     values = dict(known)
     like = next(iter([*known.values(), *weights]), torch.empty(0))
-    for index in sorted(needed - known.keys()):
+    for index in sorted(ancestors(program, wanted, known) - known.keys()):
         values[index] = _value(program.nodes[index], values, weights, like)
     return {index: values[index] for index in wanted}
 

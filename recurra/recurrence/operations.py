@@ -50,12 +50,15 @@ def _where_gradient(g: Value, y: Value, condition: Value, yes: Value, no: Value)
     return None, condition.apply("where", g, 0.0), condition.apply("where", 0.0, g)
 
 
-def _larger(winner: str) -> Callable[..., Gradients]:
-    """The gradient of the larger or smaller of two: all of it to the winner, half to each of two equals."""
+def _larger(loses: str) -> Callable[..., Gradients]:
+    """The gradient of the larger or smaller of two: all of it to the winner, half to each of two equals.
+
+    What cannot be compared (NaN) has not lost.
+    """
 
     def gradient(g: Value, y: Value, a: Value, b: Value) -> Gradients:
-        half = a.apply("eq", b).apply("where", g * 0.5, 0.0)
-        return (a.apply(winner, b).apply("where", g, half), b.apply(winner, a).apply("where", g, half))
+        share = a.apply("eq", b).apply("where", g * 0.5, g)
+        return a.apply(loses, b).apply("where", 0.0, share), b.apply(loses, a).apply("where", 0.0, share)
 
     return gradient
 
@@ -92,7 +95,7 @@ OPERATIONS: dict[str, Operation] = {
     "sigmoid": Operation(torch.sigmoid, lambda g, y, x: (g * (y * (1 - y)),), lambda v, x: v.sigmoid(x)),
     "relu": Operation(
         torch.relu,
-        lambda g, y, x: (y.apply("gt", 0.0).apply("where", g, 0.0),),
+        lambda g, y, x: (y.apply("le", 0.0).apply("where", 0.0, g),),
         lambda v, x: v.maximum(x, v.constant(0.0)),
     ),
     "erf": Operation(
@@ -101,8 +104,8 @@ OPERATIONS: dict[str, Operation] = {
     "sin": Operation(torch.sin, lambda g, y, x: (g * x.apply("cos"),), lambda v, x: v.sin(x)),
     "cos": Operation(torch.cos, lambda g, y, x: (-(g * x.apply("sin")),), lambda v, x: v.cos(x)),
     "pow": Operation(torch.pow, _power_gradient, lambda v, a, b: v.pow(a, b)),
-    "minimum": Operation(torch.minimum, _larger("lt"), lambda v, a, b: v.minimum(a, b)),
-    "maximum": Operation(torch.maximum, _larger("gt"), lambda v, a, b: v.maximum(a, b)),
+    "minimum": Operation(torch.minimum, _larger("gt"), lambda v, a, b: v.minimum(a, b)),
+    "maximum": Operation(torch.maximum, _larger("lt"), lambda v, a, b: v.maximum(a, b)),
     "floor": _flat(torch.floor, lambda v, x: v.floor(x)),
     "round": _flat(torch.round, lambda v, x: v.round(x)),
     "trunc": _flat(torch.trunc, lambda v, x: v.trunc(x)),

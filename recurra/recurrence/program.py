@@ -4,7 +4,7 @@ A program has no loops and no time in it: it says what one step computes from th
 step before, and from what stays the same. Its text is canonical: equal programs print alike, and `parse` reads it back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -192,11 +192,16 @@ def uses(item: Outer | Total) -> tuple[int, ...]:
     return (item.left, item.right) if isinstance(item, Outer) else (item.operand,)
 
 
-def ancestors(program: Program, roots: "tuple[int, ...] | set[int]") -> set[int]:
-    """All nodes that ``roots`` are computed from, themselves included."""
+def results(program: Program) -> set[int]:
+    """The nodes that a step is computed for."""
+    return {*program.next, *program.outputs, *(node for item in program.sums for node in uses(item))}
+
+
+def ancestors(program: Program, roots: Iterable[int], known: Container[int] = ()) -> set[int]:
+    """All nodes that ``roots`` are computed from, themselves included, going no further back than the ``known``."""
     found = set(roots)
     for index in reversed(range(len(program.nodes))):
-        if index in found:
+        if index in found and index not in known:
             found.update(operands(program.nodes[index]))
     return found
 

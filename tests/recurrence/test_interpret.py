@@ -6,23 +6,8 @@ from torch import nn
 
 from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import evaluate, interpret
-from recurra.recurrence.program import Apply, Outer, Program, Span, Total
-
-
-def lstm_program(inputs, hidden):
-    """torch.nn.LSTM's step, its biases in one vector: the output is h, the states h and c."""
-    graph = Graph()
-    x, h, c = graph.read("sequence", 0, inputs), graph.read("state", 0, hidden), graph.read("state", 1, hidden)
-    gates = []
-    for k in range(4):
-        rows = Span(k * hidden, hidden)
-        z = graph.product(x, 0, rows, Span(0, inputs)) + graph.product(h, 1, rows, Span(0, hidden))
-        gates.append(z + graph.weight(2, rows))
-    i, f, o = (gates[k].apply("sigmoid") for k in (0, 1, 3))
-    c = f * c + i * gates[2].apply("tanh")
-    h = o * c.apply("tanh")
-    shapes = (4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,)
-    return Program((inputs,), (hidden, hidden), (), shapes, tuple(graph.nodes), (h.index, c.index), (h.index,))
+from recurra.recurrence.program import Apply, Outer, Product, Program, Read, Span, Total, Weight
+from tests.recurrence.programs import highway, lstm
 
 
 def test_an_lstm_equals_torch():
@@ -31,7 +16,7 @@ def test_an_lstm_equals_torch():
     x, h, c = (torch.randn(*shape, dtype=torch.float64) for shape in ((7, 2, 3), (1, 2, 5), (1, 2, 5)))
     expected, (last_h, last_c) = layer(x, (h, c))
     weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0 + layer.bias_hh_l0]
-    result = interpret(lstm_program(3, 5), [x], [h[0], c[0]], [], weights)
+    result = interpret(lstm(3, 5), [x], [h[0], c[0]], [], weights)
     torch.testing.assert_close(result.outputs, [expected], rtol=1e-13, atol=1e-14)
     torch.testing.assert_close(result.states, [last_h[0], last_c[0]], rtol=1e-13, atol=1e-14)
 
@@ -94,18 +79,19 @@ def test_a_program_without_sequences_must_be_told_its_steps():
 
 def test_nodes_are_evaluated_for_all_steps_at_once_from_what_is_known():
     torch.manual_seed(2)
-    program = lstm_program(3, 5)
-    products = [k for k, node in enumerate(program.nodes) if str(node).startswith("product 0")]
-    biases = [k for k, node in enumerate(program.nodes) if str(node).startswith("weight")]
+    program = highway(3, 5)
+    x_at = program.nodes.index(Read("sequence", 0, 3))
+    products = [k for k, node in enumerate(program.nodes) if isinstance(node, Product) and node.operand == x_at]
+    biases = [k for k, node in enumerate(program.nodes) if isinstance(node, Weight)]
     weights = [torch.randn(shape, dtype=torch.float64) for shape in program.weights]
     x = torch.randn(7 * 2, 3, dtype=torch.float64)
-    found = evaluate(program, products + biases, {0: x}, weights)
-    torch.testing.assert_close(torch.cat([found[k] for k in products], 1), x @ weights[0].T)
+    found = evaluate(program, products + biases, {x_at: x}, weights)
+    torch.testing.assert_close(torch.cat([found[k] for k in products], 1), x @ weights[0][:10].T)
     torch.testing.assert_close(torch.cat([found[k] for k in biases]), weights[2])
     again = evaluate(program, program.next, {k: torch.full((4, 5), 2.0) for k in range(len(program.nodes))}, [])
     assert all((value == 2).all() for value in again.values())
     with pytest.raises(ValueError, match="state 0 : 5` is not known"):
-        evaluate(program, program.next, {0: x}, weights)
+        evaluate(program, program.next, {x_at: x}, weights)
 
 
 def test_a_value_wider_than_all_its_operands_is_their_broadcast():
