@@ -1,11 +1,12 @@
 # make demo   the whole way in about a minute, on a text every machine has
 # make test   the test suite
+# make bench  the speed of recurrences beside other libraries
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROW ?=
 
-.PHONY: install demo test lint bench reproduce clean
+.PHONY: install demo test lint bench bench-full reproduce clean
 
 install: $(VENV)/.installed
 
@@ -27,8 +28,16 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+RESULTS := benchmarks/results
+
+# six shapes beside every peer that is installed, in a few minutes
 bench: install
-	$(BIN)/python benchmarks/language_model.py ngrams
+	$(BIN)/recurra bench --json $(RESULTS)/recurrence.json --chart $(RESULTS)/recurrence.png
+
+# the whole grid in at most two hours; what a stopped call left is gone on with
+bench-full: install
+	$(BIN)/recurra bench --shapes grid --race --peers torch.nn,onnxruntime,jax --time-limit 6900 \
+		--json $(RESULTS)/recurrence_grid.json --resume
 
 # repeats a committed result from its recorded command: make reproduce ROW=language_model/ptb-small
 reproduce: install

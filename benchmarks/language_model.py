@@ -17,8 +17,8 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from machine import describe_machine
 
+from recurra.bench.machine import describe_machine
 from recurra.files import write_text
 from recurra.tasks.language_model.baselines import fit_ngram, score_ngram
 from recurra.tasks.language_model.config import Config

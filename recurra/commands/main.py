@@ -23,6 +23,7 @@ app.command("recurra.commands.compare:app", name="compare", help="Train several 
 app.command("recurra.commands.inspect:inspect", name="inspect", help="Draw what a run learnt and how.")
 app.command("recurra.commands.data:app", name="data", help="Public data sets: what there is, and getting one.")
 app.command("recurra.commands.demo:demo", name="demo", help="The whole way in about a minute, on a text you have.")
+app.command("recurra.commands.bench:bench", name="bench", help="Speed beside other libraries, or of your own cell.")
 app.register_install_completion_command(name="--install-completion", help="Let the shell complete verbs and options.")
 
 

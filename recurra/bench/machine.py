@@ -2,6 +2,7 @@
 
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ import torch
 
 def describe_machine() -> dict[str, Any]:
     """Processor, its vector extensions, memory and versions."""
-    info = open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else ""
+    cpuinfo = Path("/proc/cpuinfo")
+    info = cpuinfo.read_text() if cpuinfo.exists() else ""
     lines = [line.partition(":") for line in info.splitlines()]
     processor = next((value.strip() for key, _, value in lines if key.strip() == "model name"), platform.processor())
     flags = next((value.split() for key, _, value in lines if key.strip() == "flags"), [])

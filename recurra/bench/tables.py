@@ -1,0 +1,72 @@
+"""What a terminal shows of the results."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from recurra.bench.cell_speed import LSTMS
+from recurra.bench.results import over_fastest_peer
+
+Table = tuple[list[str], list[list[str]]]
+"""Columns, and rows of as many words."""
+
+_ENTRY_COLUMNS = ["cell", "shape", "mode", "contender", "median (ms)", "quartiles", "pairs"]
+_ENTRY_COLUMNS += ["GFLOP/s", "of roofline", "Recurra is"]
+
+OWN_CELL_COLUMNS = ["shape", "mode", "eager loop (ms)", "Recurrent (ms)", "times as fast"]
+OWN_CELL_COLUMNS += ["FLOP/s of Recurra's LSTM", "of torch.nn.LSTM"]
+
+
+def tables(document: dict[str, Any]) -> Iterator[Table]:
+    """Every contender of every entry, then what else was measured."""
+    yield _ENTRY_COLUMNS, [row for entry in document["entries"] for row in _entry_rows(entry)]
+    if found := document.get("cells"):
+        columns = [f"{found['mode']}, {found['shape']}", "FLOP/s of Recurra's LSTM", "of torch.nn.LSTM"]
+        yield columns, [[name, *_shares(row)] for name, row in found["cells"].items()]
+    if found := document.get("first_call"):
+        columns = [f"training, {found['shape']}", "first call (s)", "a later one (s)"]
+        yield columns, [[name, *(f"{value:.3f}" for value in row.values())] for name, row in found["seconds"].items()]
+    if found := document.get("peak_training_bytes"):
+        columns = ["LSTM training, peak (MiB)", *next(iter(found.values()))]
+        yield columns, [[shape, *(f"{peak / 2**20:.1f}" for peak in row.values())] for shape, row in found.items()]
+
+
+def summary(document: dict[str, Any]) -> Iterator[str]:
+    """The figures that stand for all entries: geometric means over torch.nn, and where Recurra is slowest."""
+    for name, means in document.get("geometric_means", {}).items():
+        yield f"{name} over torch.nn, geometric mean: " + ", ".join(f"{key} {mean:.2f}" for key, mean in means.items())
+    if ratios := over_fastest_peer(document["entries"]):
+        slowest, entry = ratios[0]
+        yield f"recurra beside the fastest peer of each entry: at least {slowest:.2f} times as fast ({' '.join(entry)})"
+
+
+def own_cell_row(found: dict[str, Any], name: str) -> list[str]:
+    """One measurement of the cell ``name``, in the order of ``OWN_CELL_COLUMNS``."""
+    row = found["cells"][name]
+    loop, ours = row["eager loop"]["median"], row["recurra"]["median"]
+    return [
+        found["shape"],
+        found["mode"],
+        f"{loop * 1e3:.3f}",
+        f"{ours * 1e3:.3f}",
+        f"{loop / ours:.2f}",
+        *_shares(row),
+    ]
+
+
+def _shares(row: dict[str, Any]) -> list[str]:
+    return [f"{row[key]['median']:.0%}" for key in LSTMS.values()]
+
+
+def _entry_rows(entry: dict[str, Any]) -> Iterator[list[str]]:
+    for name, found in entry["contenders"].items():
+        seconds, speedup = found["seconds"], entry["speedups"].get(name)
+        yield [
+            *(entry["cell"], entry["shape"], entry["mode"]),
+            f"{name} ({found['note']})" if found["note"] else name,
+            f"{seconds['median'] * 1e3:.3f}",
+            f"{seconds['q1'] * 1e3:.3f}–{seconds['q3'] * 1e3:.3f}",
+            str(seconds["count"]),
+            f"{found['gflops']:.1f}",
+            f"{found['roofline_share']:.0%}",
+            "" if speedup is None else f"{speedup['median']:.2f}× as fast",
+        ]
