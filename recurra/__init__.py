@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recurra import cells as cells
+    from recurra import nn as nn
     from recurra.errors import BadInput as BadInput
     from recurra.layers import Bidirectional as Bidirectional
     from recurra.layers import Recurrent as Recurrent
     from recurra.layers import Stack as Stack
+    from recurra.nn import accelerate as accelerate
     from recurra.recurrence.state import select as select
     from recurra.tasks.run import Run as Run
     from recurra.tasks.run import fit as fit
@@ -28,17 +30,18 @@ _HOMES = {
     "Recurrent": "recurra.layers",
     "Run": "recurra.tasks.run",
     "Stack": "recurra.layers",
+    "accelerate": "recurra.nn",
     "fit": "recurra.tasks.run",
     "load": "recurra.tasks.run",
     "select": "recurra.recurrence.state",
 }
 
-__all__ = ["cells", *_HOMES]
+__all__ = ["cells", "nn", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "cells":
-        return importlib.import_module("recurra.cells")
+    if name in ("cells", "nn"):
+        return importlib.import_module(f"recurra.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'recurra' has no attribute {name!r}")

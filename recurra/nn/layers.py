@@ -1,0 +1,189 @@
+"""``LSTM``, ``GRU`` and ``RNN``: torch.nn's classes, whose ``forward`` runs each layer and direction as a recurrence.
+
+They are subclasses because the contract is all of torch.nn's: constructor, draws, parameters, ``state_dict``,
+``flatten_parameters``, ``isinstance``. Only ``forward`` differs. A call that is none for this library, by its device or
+because something about it is wrong, goes to torch's own forward, which computes it or raises its own error.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from recurra.layers.recurrent import Recurrent
+from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
+from recurra.recurrence.ragged import reverse
+from recurra.recurrence.state import State, map_state
+
+Input = Tensor | PackedSequence
+Weights = list[dict[str, Tensor]]
+"""For each layer and direction, the tensors that a step binds."""
+
+
+class LSTM(nn.LSTM):
+    """``torch.nn.LSTM``: same arguments, parameters, ``state_dict``, results and errors (not for TorchScript).
+
+    On a CPU each layer and direction is one :class:`recurra.Recurrent`. Torch's own kernels run where the input or a
+    weight is on another device, under autocast, for no rows, and for what torch refuses. Dropout between layers draws
+    torch's own masks: the same seed gives the same result.
+    """
+
+    def forward(self, input: Input, hx: tuple[Tensor, Tensor] | None = None) -> Any:
+        """As ``torch.nn.LSTM``'s."""
+        return _forward(self, input, hx, super().forward)
+
+
+class GRU(nn.GRU):
+    """``torch.nn.GRU``, as :class:`LSTM` is ``torch.nn.LSTM``."""
+
+    def forward(self, input: Input, hx: Tensor | None = None) -> Any:
+        """As ``torch.nn.GRU``'s."""
+        return _forward(self, input, hx, super().forward)
+
+
+class RNN(nn.RNN):
+    """``torch.nn.RNN``, as :class:`LSTM` is ``torch.nn.LSTM``."""
+
+    def forward(self, input: Input, hx: Tensor | None = None) -> Any:
+        """As ``torch.nn.RNN``'s."""
+        return _forward(self, input, hx, super().forward)
+
+
+def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable[..., Any]) -> Any:
+    # each attribute is read once in a call: behind one may stand a parametrization
+    weights = [{name.partition("_l")[0]: getattr(layer, name) for name in names} for names in layer._all_weights]
+    if not _takes(layer, weights, input, hx):
+        return torchs(input, hx)
+    if isinstance(input, PackedSequence):
+        return _run_packed(layer, weights, input, hx)
+    if input.dim() == 3:
+        return _run_batch(layer, weights, input, hx)
+    rows = 0 if layer.batch_first else 1
+    hx = None if hx is None else map_state(lambda leaf: leaf.unsqueeze(1), hx)
+    outputs, last = _run_batch(layer, weights, input.unsqueeze(rows), hx)
+    return outputs.squeeze(rows), map_state(lambda leaf: leaf.squeeze(1), last)
+
+
+def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:
+    """Whether a call is well formed, and one for the CPU."""
+    rows = _rows(layer, input)
+    if rows is None or torch.is_autocast_enabled("cpu"):
+        return False
+    state: Sequence[Any] = []
+    if hx is not None:
+        state = hx if layer.mode == "LSTM" and isinstance(hx, tuple | list) else [hx]
+        if not all(isinstance(leaf, Tensor) for leaf in state):
+            return False
+        if [list(leaf.shape) for leaf in state] != [[len(weights), *rows, size] for size in _state_sizes(layer)]:
+            return False
+    x = input.data if isinstance(input, PackedSequence) else input
+    others = chain(state, *(group.values() for group in weights))
+    return x.device.type == "cpu" and all(other.dtype == x.dtype and other.device == x.device for other in others)
+
+
+def _rows(layer: nn.RNNBase, input: Any) -> list[int] | None:
+    """The input's batch size as hx has it, [] for an unbatched input; None for what is no input, or has no elements."""
+    if isinstance(input, PackedSequence):
+        x, rows, formed = input.data, [int(input.batch_sizes[0])], input.data.dim() == 2
+    elif isinstance(input, Tensor):
+        x, formed = input, input.dim() in (2, 3)
+        rows = [x.shape[0 if layer.batch_first else 1]] if x.dim() == 3 else []
+    else:
+        return None
+    return rows if formed and x.shape[-1] == layer.input_size and x.numel() > 0 else None
+
+
+def _state_sizes(layer: nn.RNNBase) -> list[int]:
+    """Features of each tensor of the state: of h, and for an LSTM of c."""
+    return [layer.proj_size or layer.hidden_size] + [layer.hidden_size] * (layer.mode == "LSTM")
+
+
+def _run_packed(
+    layer: nn.RNNBase, weights: Weights, packed: PackedSequence, hx: State | None
+) -> tuple[PackedSequence, State]:
+    in_order = PackedSequence(packed.data, packed.batch_sizes)
+    x, lengths = pad_packed_sequence(in_order, batch_first=True)
+    if hx is not None:
+        hx = layer.permute_hidden(hx, packed.sorted_indices)
+    outputs, last = _run(layer, weights, x, hx, lengths)
+    outputs = pack_padded_sequence(outputs, lengths, batch_first=True).data
+    return packed._replace(data=outputs), layer.permute_hidden(last, packed.unsorted_indices)
+
+
+def _run_batch(layer: nn.RNNBase, weights: Weights, input: Tensor, hx: State | None) -> tuple[Tensor, State]:
+    if layer.batch_first:
+        return _run(layer, weights, input, hx, None)
+    outputs, last = _run(layer, weights, input.transpose(0, 1), hx, None)
+    return outputs.transpose(0, 1).contiguous(), last  # contiguous as torch's: models call view on it
+
+
+def _run(
+    layer: nn.RNNBase, weights: Weights, x: Tensor, hx: State | None, lengths: Tensor | None
+) -> tuple[Tensor, State]:
+    """All layers over ``x`` (B, T, I). Tensors of ``hx`` and of the state returned are (layers · directions, B, H)."""
+    if hx is None:
+        zeros = [x.new_zeros(len(weights), x.shape[0], size) for size in _state_sizes(layer)]
+        hx = tuple(zeros) if layer.mode == "LSTM" else zeros[0]
+    directions = 2 if layer.bidirectional else 1
+    ends = []
+    for first in range(0, len(weights), directions):
+        if first > 0:
+            x = _between(layer, x, lengths)
+        outputs = []
+        for k in range(first, first + directions):
+            start = map_state(lambda leaf, k=k: leaf[k], hx)
+            output, end = _run_one(_recurrents(layer)[k], weights[k], x, start, lengths, backwards=k > first)
+            outputs.append(output)
+            ends.append(end)
+        x = torch.cat(outputs, dim=2) if layer.bidirectional else outputs[0]
+    return x, map_state(lambda *leaves: torch.stack(leaves), *ends)
+
+
+def _run_one(
+    recurrent: Recurrent,
+    weights: dict[str, Tensor],
+    x: Tensor,
+    start: State,
+    lengths: Tensor | None,
+    *,
+    backwards: bool,
+) -> tuple[Tensor, State]:
+    bind(recurrent.cell, weights)
+    if not backwards:
+        return recurrent(x, start, lengths)
+    outputs, end = recurrent(reverse(x, lengths), start, lengths)
+    return reverse(outputs, lengths), end
+
+
+def _between(layer: nn.RNNBase, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Dropout between layers. Torch draws its masks in the memory of its own outputs: time first, or packed."""
+    if not layer.training or layer.dropout == 0:
+        return x
+    if lengths is None:
+        return F.dropout(x.transpose(0, 1).contiguous(), layer.dropout).transpose(0, 1)
+    packed = pack_padded_sequence(x, lengths, batch_first=True)
+    kept = packed._replace(data=F.dropout(packed.data, layer.dropout))
+    return pad_packed_sequence(kept, batch_first=True)[0]
+
+
+# Beside the layers, not in them: copies, pickles and state_dict of a layer are torch's, and a layer of torch's that
+# becomes one of these needs nothing.
+_RECURRENTS: WeakKeyDictionary[nn.RNNBase, list[Recurrent]] = WeakKeyDictionary()
+
+
+def _recurrents(layer: nn.RNNBase) -> list[Recurrent]:
+    """A recurrence for each layer and direction, kept from call to call, and with it what it has compiled."""
+    if layer not in _RECURRENTS:
+        _RECURRENTS[layer] = [Recurrent(_step(layer)) for _ in layer._all_weights]
+    return _RECURRENTS[layer]
+
+
+def _step(layer: nn.RNNBase) -> nn.Module:
+    if isinstance(layer, nn.RNN):
+        return RNNStep(layer.nonlinearity)
+    return LSTMStep() if isinstance(layer, nn.LSTM) else GRUStep()
