@@ -1,5 +1,6 @@
 """Weights from and to the recurrent modules of ``torch.nn``."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,13 +10,14 @@ from recurra.cells.elman import Elman
 from recurra.cells.gru import GRU
 from recurra.cells.irnn import IRNN
 from recurra.cells.lstm import LSTM
+from recurra.cells.lstmp import LSTMP
 
-TORCH_ORDER: dict[type[nn.Module], str] = {LSTM: "ifgo", GRU: "rzg", Elman: "h", IRNN: "h"}
+TORCH_ORDER: dict[type[nn.Module], str] = {LSTM: "ifgo", LSTMP: "ifgo", GRU: "rzg", Elman: "h", IRNN: "h"}
 """The gates of a cell in the order in which torch stacks them."""
 
 
 @torch.no_grad()
-def from_torch(module: nn.Module, layer: int = 0, *, reverse: bool = False) -> Elman | LSTM | GRU:
+def from_torch(module: nn.Module, layer: int = 0, *, reverse: bool = False) -> Elman | LSTM | LSTMP | GRU:
     """A cell with a copy of the weights of one layer and direction, which computes what they compute.
 
     Torch's two biases become their sum, but in the GRU's input node, where the reset gate scales the second alone.
@@ -27,11 +29,11 @@ def from_torch(module: nn.Module, layer: int = 0, *, reverse: bool = False) -> E
 
     Raises:
         TypeError: another module.
-        ValueError: the module has no such layer or direction, or projects h (``proj_size``).
+        ValueError: the module has no such layer or direction.
     """
     build = _cell_builder(module)
     W_ih, W_hh, b_ih, b_hh = _stacked(module, layer, reverse)
-    cell = build(W_ih.shape[1], W_hh.shape[1]).to(W_ih)
+    cell = build(W_ih.shape[1], module.hidden_size).to(W_ih)
     gates = TORCH_ORDER[type(cell)]
     stacks = {"W_x": W_ih, "W_h": W_hh, "b": b_ih + b_hh}
     weights = {
@@ -41,6 +43,8 @@ def from_torch(module: nn.Module, layer: int = 0, *, reverse: bool = False) -> E
     }
     if isinstance(cell, GRU):
         weights |= {"g.b": b_ih[-cell.hidden_size :], "b_gh": b_hh[-cell.hidden_size :]}
+    if isinstance(cell, LSTMP):
+        weights["W_hm"] = module.get_parameter(f"weight_hr_l{layer}" + "_reverse" * reverse)
     cell.load_state_dict(weights)
     return cell
 
@@ -52,26 +56,29 @@ def to_torch(cell: nn.Module) -> nn.RNN | nn.LSTM | nn.GRU:
     ``bias_hh_l0`` is zero but in the GRU's input node.
 
     Args:
-        cell: an Elman, IRNN, LSTM or GRU.
+        cell: an Elman, IRNN, LSTM, LSTMP or GRU.
 
     Raises:
         TypeError: ``torch.nn`` has no such recurrence.
-        ValueError: it has, but not with this activation or this placement of the reset.
+        ValueError: it has, but not with this activation, projection or placement of the reset.
     """
     module = _torch_module(cell)
     weights = cell.state_dict()
-    W_ih, W_hh, b_ih = (
-        torch.cat([weights[f"{gate}.{name}"] for gate in TORCH_ORDER[type(cell)]]) for name in ("W_x", "W_h", "b")
-    )
+    gates = TORCH_ORDER[type(cell)]
+    W_ih, W_hh, b_ih = (torch.cat([weights[f"{gate}.{name}"] for gate in gates]) for name in ("W_x", "W_h", "b"))
     b_hh = torch.zeros_like(b_ih)
     if isinstance(cell, GRU):
         b_hh[-cell.hidden_size :] = weights["b_gh"]
     stacks = {"weight_ih_l0": W_ih, "weight_hh_l0": W_hh, "bias_ih_l0": b_ih, "bias_hh_l0": b_hh}
+    if isinstance(cell, LSTMP):
+        stacks["weight_hr_l0"] = weights["W_hm"]
     module.to(W_ih).load_state_dict(stacks)
     return module
 
 
 def _cell_builder(module: nn.Module) -> Any:
+    if isinstance(module, nn.LSTM) and module.proj_size:
+        return partial(LSTMP, projection_size=module.proj_size)
     if isinstance(module, nn.LSTM | nn.LSTMCell):
         return LSTM
     if isinstance(module, nn.GRU | nn.GRUCell):
@@ -84,6 +91,8 @@ def _cell_builder(module: nn.Module) -> Any:
 def _torch_module(cell: nn.Module) -> nn.RNN | nn.LSTM | nn.GRU:
     if isinstance(cell, LSTM):
         return nn.LSTM(cell.input_size, cell.hidden_size, batch_first=True)
+    if isinstance(cell, LSTMP):
+        return nn.LSTM(cell.input_size, cell.hidden_size, proj_size=cell.output_size, batch_first=True)
     if isinstance(cell, GRU):
         if cell.b_gh is None:
             raise ValueError("torch.nn.GRU resets after the product, this GRU before it")
@@ -98,8 +107,6 @@ def _torch_module(cell: nn.Module) -> nn.RNN | nn.LSTM | nn.GRU:
 
 def _stacked(module: nn.Module, layer: int, reverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """W_ih, W_hh, b_ih and b_hh of one layer and direction, each with its gates stacked; absent biases as zeros."""
-    if getattr(module, "proj_size", 0):
-        raise ValueError("no cell is the counterpart of an LSTM with proj_size")
     alone = isinstance(module, nn.RNNCellBase) and layer == 0 and not reverse
     suffix = "" if alone else f"_l{layer}" + "_reverse" * reverse
     weights = dict(module.named_parameters())

@@ -58,7 +58,8 @@ def test_a_ragged_row_equals_the_row_alone(build, dtype):
 @every_cell
 @both_types
 def test_a_reset_row_starts_afresh(build, dtype):
-    layer, x = Recurrent(randomised(build(3, 5)).to(dtype)), torch.randn(2, 7, 3, dtype=dtype)
+    # so many units that, rectified or shut, they have not all forgotten what came before the reset
+    layer, x = Recurrent(randomised(build(3, 20)).to(dtype)), torch.randn(2, 7, 3, dtype=dtype)
     reset = torch.zeros(2, 7, dtype=torch.bool)
     reset[0, 4] = True
     outputs, _ = layer(x, reset=reset)
@@ -79,7 +80,8 @@ def test_gradients_equal_finite_differences(build):
         return outputs, *last
 
     x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
-    start = [torch.randn_like(leaf, requires_grad=True) for leaf in state]
+    _, reached = layer(torch.randn(2, 3, 2, dtype=torch.float64))  # a sum of weights among it may never be near zero
+    start = [leaf.detach().requires_grad_() for leaf in reached]
     assert torch.autograd.gradcheck(run, (x, *start, *weights))
 
 
@@ -104,7 +106,7 @@ def test_bad_sizes_and_shapes_are_refused(build):
     cell = build(2, 3)
     with pytest.raises(ValueError, match=r"x must be \(batch, 2\), got \(4, 3\)"):
         cell(torch.zeros(4, 3), cell.initial_state(4))
-    with pytest.raises(ValueError, match=r"must be \(4, 3\), got \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"a state beside this x must be \(4, (\d.*)\), got \(1, \1\)"):
         cell(torch.zeros(4, 2), cell.initial_state(1))
 
 

@@ -97,9 +97,8 @@ def test_the_weights_are_a_copy():
         (nn.LSTM(2, 3), {"layer": 1}, "LSTM has no layer 1 that runs forwards"),
         (nn.GRU(2, 3), {"reverse": True}, "GRU has no layer 0 that runs backwards"),
         (nn.RNNCell(2, 3), {"layer": 1}, "RNNCell has no layer 1"),
-        (nn.LSTM(2, 3, proj_size=2), {}, "proj_size"),
     ],
-    ids=["layer", "direction", "cell", "projection"],
+    ids=["layer", "direction", "cell"],
 )
 def test_weights_that_are_not_there_are_refused(module, asked, error):
     with pytest.raises(ValueError, match=error):

@@ -9,7 +9,7 @@ import torch
 
 import recurra
 from recurra.baselines.window import WindowNetwork
-from recurra.cells import GRU
+from recurra.cells import CELLS, GRU, LSTMP
 from recurra.data.tokens import Corpus
 from recurra.data.vocabulary import build_vocabulary
 from recurra.errors import BadInput
@@ -44,6 +44,43 @@ def test_sizes_and_cells_reach_the_network():
     assert model.output.weight.shape == (len(VOCABULARY), 6)
     window = build(model="window", window=3)
     assert isinstance(window, WindowNetwork) and window.window == 3
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_makes_a_model_that_learns(cell):
+    model = build(cell=cell, layers=2, learnt_start=True)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    losses = []
+    for _ in range(60):
+        logits, _ = model(TOKENS[:, :-1])
+        losses.append(torch.nn.functional.cross_entropy(logits.flatten(0, 1), TOKENS[:, 1:].flatten()))
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert losses[-1] < 0.7 * losses[0]  # 22 random tokens, learnt by heart
+
+
+def test_a_cell_that_puts_out_fewer_features_than_it_has_units():
+    model = build(cell="lstmp", layers=2, embedding_size=4)
+    first, second = (module for module in model.modules() if isinstance(module, LSTMP))
+    assert (first.input_size, first.hidden_size, first.output_size) == (4, 6, 3)
+    assert (second.input_size, second.hidden_size) == (3, 6) and model.output.weight.shape == (len(VOCABULARY), 3)
+    assert build(cell="lstmp", tied=True, residual=True, embedding_size=3)(TOKENS)[0].isfinite().all()
+    for option in ("tied", "residual"):
+        with pytest.raises(BadInput, match=f"--{option} needs --embedding-size equal .* got 6 and 3"):
+            build(cell="lstmp", **{option: True})
+
+
+@pytest.mark.parametrize("option", ["recurrent_dropout", "zoneout", "weight_drop"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_in_the_recurrence_works_or_is_refused_by_name(cell, option):
+    try:
+        model = build(cell=cell, **{option: 0.3})
+    except BadInput as error:
+        assert str(error).startswith(f"--{option.replace('_', '-')} ") and cell in str(error)
+    else:
+        assert not torch.equal(model(TOKENS)[0], model(TOKENS)[0])
+        assert model.eval()(TOKENS)[0].isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,14 @@ from recurra.layers import LearntState, Recurrent, RecurrentDropout, Stack, Vari
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
 
-READS_H_THROUGH_WEIGHTS = {"elman", "irnn", "original-lstm", "lstm", "peephole-lstm"}
+READS_H_THROUGH_WEIGHTS = {
+    "elman", "irnn", "original-lstm", "lstm", "peephole-lstm", "layer-norm-lstm", "lstmp", "multiplicative-lstm",
+    "slstm",
+}  # fmt: skip
 """Cells whose h reaches the next step through weights alone, so that its mask may scale it."""
+
+MEASURES_BY_A_STABILISER = {"slstm", "mlstm"}
+"""Cells with a tensor in their state that says in what units the others are; a mean of two states then says nothing."""
 
 
 def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
@@ -32,26 +38,13 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         )
         _start_weights(window, config)
         return window
-    if config.cell not in CELLS:
-        raise unknown("cell", config.cell, CELLS)
-    sizes = [embedding_size] + [config.hidden_size] * config.layers
-    for option, given in (("tied", config.tied), ("residual", config.residual)):
-        if given and embedding_size != config.hidden_size:
-            raise BadInput(
-                f"--{option} needs --embedding-size equal to --hidden-size, "
-                f"got {embedding_size} and {config.hidden_size}"
-            )
-    if config.recurrent_dropout and config.cell not in READS_H_THROUGH_WEIGHTS:
-        raise BadInput(
-            f"--recurrent-dropout lets the state of {config.cell} grow without bound, as it carries h on unscaled by "
-            "weights; use --zoneout or --weight-drop"
-        )
-    layers = [_layer(config, inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
+    cells = _cells(config, embedding_size)
+    _check_options(config, embedding_size, cells)
     model = LanguageModel(
         len(vocabulary),
         embedding_size,
-        Stack(*layers, residual=config.residual, dropout=_dropout(config)),
-        config.hidden_size,
+        Stack(*(_layer(config, cell) for cell in cells), residual=config.residual, dropout=_dropout(config)),
+        cells[-1].output_size,
         dropout=_dropout(config),
         tied=config.tied,
     )
@@ -61,8 +54,40 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     return model
 
 
-def _layer(config: Config, input_size: int, hidden_size: int) -> nn.Module:
-    cell: nn.Module = CELLS[config.cell](input_size, hidden_size)
+def _cells(config: Config, input_size: int) -> list[Any]:
+    """One cell for each layer, which reads the outputs of the one before."""
+    if config.cell not in CELLS:
+        raise unknown("cell", config.cell, CELLS)
+    cells: list[Any] = []
+    for _ in range(config.layers):
+        cells.append(CELLS[config.cell](input_size, config.hidden_size))
+        input_size = cells[-1].output_size
+    return cells
+
+
+def _check_options(config: Config, embedding_size: int, cells: list[Any]) -> None:
+    """Raise BadInput where an option asks for what this cell, or these sizes, cannot give."""
+    output_size = cells[-1].output_size
+    for option, given in (("tied", config.tied), ("residual", config.residual)):
+        if given and embedding_size != output_size:
+            raise BadInput(
+                f"--{option} needs --embedding-size equal to the outputs of a layer, "
+                f"got {embedding_size} and {output_size}"
+            )
+    if config.recurrent_dropout and config.cell not in READS_H_THROUGH_WEIGHTS:
+        raise BadInput(
+            f"--recurrent-dropout lets the state of {config.cell} grow without bound, as its units carry their own "
+            "value on; use --zoneout or --weight-drop"
+        )
+    if config.zoneout and config.cell in MEASURES_BY_A_STABILISER:
+        raise BadInput(f"--zoneout would mix the values of {config.cell} in different units; use --dropout")
+    if config.weight_drop and not any(name.endswith("W_h") for name, _ in cells[0].named_parameters()):
+        raise BadInput(
+            f"--weight-drop needs weights from all hidden units to each, {config.cell} has none; use --dropout"
+        )
+
+
+def _layer(config: Config, cell: nn.Module) -> nn.Module:
     start = LearntState(cell) if config.learnt_start else None
     if config.recurrent_dropout:
         cell = RecurrentDropout(cell, config.recurrent_dropout)
