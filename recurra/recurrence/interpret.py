@@ -68,7 +68,8 @@ def interpret(
         reads = [(index, node) for index, node in enumerate(program.nodes) if isinstance(node, Read)]
         known = {index: given[node.kind][node.index] for index, node in reads}
         found = evaluate(program, wanted, known, weights)
-        values = {index: value.expand(batch, -1) for index, value in found.items()}
+        # numbers by themselves have neither the type nor the device of the inputs
+        values = {index: value.to(like).expand(batch, -1) for index, value in found.items()}
         states = [values[index] for index in program.next]
         for series, index in zip(outputs, program.outputs, strict=True):
             series.append(values[index])

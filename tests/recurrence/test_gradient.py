@@ -5,16 +5,19 @@ import math
 from dataclasses import replace
 from itertools import product
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from recurra.recurrence.gradient import Wanted, differentiate
 from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.operations import OPERATIONS
 from recurra.recurrence.parse import parse
-from recurra.recurrence.program import Outer, Product, ancestors, operands, results
+from recurra.recurrence.program import Outer, Product, Reduce, Span, ancestors, operands, results
 from tests.recurrence.programs import CELLS, Inputs, finish, inputs
+from tests.recurrence.random_programs import random_program
 
 
 def everything(program):
@@ -27,8 +30,9 @@ def by_autograd(program, given, output_gradients, state_gradients):
     run = interpret(program, *leaves)
     flat = [leaf for group in leaves for leaf in group]
     pairs = zip(run.outputs + run.states, output_gradients + state_gradients, strict=True)
-    results, gradients = zip(*((result, g) for result, g in pairs if result.requires_grad), strict=True)
-    found = iter(torch.autograd.grad(results, flat, gradients, materialize_grads=True))
+    # a sum that everything has a part in: where nothing else does, the gradients are zeros
+    total = sum((result * g).sum() for result, g in pairs) + sum(0 * leaf.sum() for leaf in flat)
+    found = iter(torch.autograd.grad(total, flat))
     return Inputs(*([next(found) for _ in group] for group in leaves))
 
 
@@ -224,3 +228,22 @@ def test_equal_maxima_share_their_gradient():
     (found,) = by_adjoint(differentiate(program, everything(program)), given, [g[None, :, None]], [zeros]).sequences
     (expected,) = by_torch(lambda x: x.amax(1), [rows], g)
     torch.testing.assert_close(found[0], expected, rtol=0, atol=0, equal_nan=True)
+
+
+@hypothesis.settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@hypothesis.given(st.randoms(use_true_random=False))
+def test_random_programs_have_the_gradients_of_autograd(random):
+    program = random_program(random)
+    inputs_of = (program.sequences, program.weights, program.rows)
+    wanted = Wanted(*(tuple(random.random() < 0.8 for _ in each) for each in inputs_of))
+    for half in compare(program, steps=random.randint(1, 3), wanted=wanted)[:2]:
+        assert parse(half.text) == half
+
+
+def test_a_weight_that_scales_all_features_is_summed_over_them_by_its_total():
+    graph = Graph()
+    x, a = graph.read("sequence", 0, 3), graph.weight(0, Span(0, 1))
+    program = finish(graph, [(x * a + graph.read("state", 0, 3)).apply("tanh")], [], sequences=[3], weights=[(1,)])
+    backward = compare(program).backward
+    assert not any(isinstance(node, Reduce) for node in backward.nodes)
+    assert [backward.nodes[item.operand].width for item in backward.sums] == [3]
