@@ -1,0 +1,1 @@
+"""The machine-level floor of the compiler on processors: machines, explicit vectors, elementary functions, products."""

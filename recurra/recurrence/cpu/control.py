@@ -1,0 +1,63 @@
+"""Functions and counted loops in LLVM's IR."""
+
+from collections.abc import Callable, Sequence
+
+import llvmlite.ir as ir
+
+from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, int64
+
+
+def open_function(module: ir.Module, name: str, signature: str) -> tuple[ir.IRBuilder, list[Value]]:
+    """A function without result, ready to be filled; ``signature`` names its arguments, pointers with a star."""
+    names = signature.split()
+    kinds = [POINTER if name.endswith("*") else INT64 for name in names]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    for argument, given in zip(function.args, names, strict=True):
+        argument.name = given.rstrip("*")
+    return ir.IRBuilder(function.append_basic_block("enter")), list(function.args)
+
+
+def counted(
+    builder: ir.IRBuilder,
+    start: Index,
+    stop: Index,
+    step: Index,
+    carried: Sequence[Value],
+    body: Callable[[Value, list[Value]], Sequence[Value]],
+) -> list[Value]:
+    """``for i in range(start, stop, step): carried = body(i, carried)``; the last ``carried``."""
+    before, function = builder.block, builder.function
+    head, inside, after = (function.append_basic_block(name) for name in ("loop", "inside", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    phis = [builder.phi(value.type) for value in (int64(start), *carried)]
+    for phi, value in zip(phis, (int64(start), *carried), strict=True):
+        phi.add_incoming(value, before)
+    index, *values = phis
+    builder.cbranch(builder.icmp_signed("<", index, int64(stop)), inside, after)
+    builder.position_at_end(inside)
+    results = (builder.add(index, int64(step)), *body(index, values))
+    for phi, value in zip(phis, results, strict=True):
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values
+
+
+def each(builder: ir.IRBuilder, start: Index, stop: Index, step: Index, body: Callable[[Value], None]) -> None:
+    """``for i in range(start, stop, step): body(i)``."""
+
+    def nothing_carried(index: Value, _: list[Value]) -> Sequence[Value]:
+        body(index)
+        return ()
+
+    counted(builder, start, stop, step, (), nothing_carried)
+
+
+def whole(builder: ir.IRBuilder, count: Value, step: int) -> Value:
+    """The greatest multiple of ``step``, a power of two, that is not above ``count``."""
+    return builder.and_(count, int64(-step))
+
+
+def product(builder: ir.IRBuilder, a: Index, b: Index) -> Value:
+    return builder.mul(int64(a), int64(b))

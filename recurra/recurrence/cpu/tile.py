@@ -1,0 +1,115 @@
+"""The register tile of a matrix product, and the packing of weights for it."""
+
+import llvmlite.ir as ir
+
+from recurra.recurrence.cpu.control import counted, each, open_function, product, whole
+from recurra.recurrence.cpu.machine import BYTES, DType
+from recurra.recurrence.cpu.vector import Value, Vectors, int64
+
+UNROLL = 2  # four times is no faster and takes longer to compile
+
+
+def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int) -> None:
+    """``tile(a*, lda, panel*, k, out*, ldo, accumulate)``: ``rows`` rows by ``vectors`` vectors of L lanes.
+
+    out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane], added
+    strictly in the order of k, starting from out where ``accumulate`` is not 0. So neither the number of rows nor a
+    cut of k into several calls changes a bit.
+    """
+    builder, (a, lda, panel, k, out, ldo, accumulate) = open_function(
+        module, "tile", "a* lda panel* k out* ldo accumulate"
+    )
+    v = Vectors(builder, module, dtype, lanes)
+    starts = [v.at(a, product(builder, r, lda)) for r in range(rows)]
+    places = [
+        v.at(out, builder.add(product(builder, r, ldo), int64(i * lanes))) for r in range(rows) for i in range(vectors)
+    ]
+    going_on = builder.icmp_signed("!=", accumulate, int64(0))
+    sums = [v.select(going_on, v.load(place), v.constant(0.0)) for place in places]
+
+    def one(index: Value, sums: list[Value]) -> list[Value]:
+        first = product(builder, index, vectors * lanes)
+        weights = [v.load(panel, builder.add(first, int64(i * lanes))) for i in range(vectors)]
+        factors = [v.broadcast(v.load_scalar(start, index)) for start in starts]
+        pairs = [(factor, weight) for factor in factors for weight in weights]
+        return [v.fma(factor, weight, total) for (factor, weight), total in zip(pairs, sums, strict=True)]
+
+    def several(index: Value, sums: list[Value]) -> list[Value]:
+        for step in range(UNROLL):
+            sums = one(builder.add(index, int64(step)), sums)
+        return sums
+
+    most = whole(builder, k, UNROLL)
+    sums = counted(builder, 0, most, UNROLL, sums, several)
+    sums = counted(builder, most, k, 1, sums, one)
+    for total, place in zip(sums, places, strict=True):
+        v.store(total, place)
+    builder.ret_void()
+
+
+def emit_pack(module: ir.Module, dtype: DType, lanes: int) -> None:
+    """``pack(w*, stride_n, stride_k, k, panel*, V, v)``: the vectors ``v`` of a panel for `emit_tile`.
+
+    panel[(k * V + v) * L + lane] = w[lane * stride_n + k * stride_k] for every k: whole vectors are copied where
+    stride_n is 1, small blocks transposed in registers where stride_k is 1.
+    """
+    builder, (w, stride_n, stride_k, k, panel, count, which) = open_function(
+        module, "pack", "w* stride_n stride_k k panel* count which"
+    )
+    v = Vectors(builder, module, dtype, lanes)
+    panel = v.at(panel, product(builder, which, lanes))
+    apart = product(builder, count, lanes)
+
+    def copy(index: Value) -> None:
+        v.store(v.load(w, product(builder, index, stride_k)), panel, product(builder, index, apart))
+
+    def block(index: Value) -> None:
+        for step, column in enumerate(transposed(v, w, stride_n, index)):
+            v.store(column, panel, product(builder, builder.add(index, int64(step)), apart))
+
+    def gather(index: Value) -> None:
+        source, target = v.at(w, product(builder, index, stride_k)), v.at(panel, product(builder, index, apart))
+        each(
+            builder,
+            0,
+            lanes,
+            1,
+            lambda lane: v.store(v.load_scalar(source, product(builder, lane, stride_n)), target, lane),
+        )
+
+    with builder.if_else(builder.icmp_signed("==", stride_n, int64(1))) as (contiguous, strided):
+        with contiguous:
+            each(builder, 0, k, 1, copy)
+        with strided:
+            in_blocks = builder.icmp_signed("==", stride_k, int64(1))
+            most = builder.select(in_blocks, whole(builder, k, block_size(v)), int64(0))
+            each(builder, 0, most, block_size(v), block)
+            each(builder, most, k, 1, gather)
+    builder.ret_void()
+
+
+def block_size(v: Vectors) -> int:
+    """How many numbers of a row `transposed` takes: 16 bytes, within which shuffles are cheapest."""
+    return min(16 // BYTES[v.dtype], v.lanes)
+
+
+def transposed(v: Vectors, w: Value, stride: Value, index: Value) -> list[Value]:
+    """The columns ``index`` and following of as many rows of ``w`` as a vector has lanes."""
+    size = block_size(v)
+    narrow = Vectors(v.builder, v.module, v.dtype, size)
+
+    def every(first: int) -> Value:
+        """The rows ``first``, ``first`` + size, … side by side."""
+        places = [v.builder.add(product(v.builder, row, stride), index) for row in range(first, v.lanes, size)]
+        return v.concatenate([narrow.load(w, place) for place in places])
+
+    rows, distance = [every(first) for first in range(size)], size // 2
+    while distance:  # blocks of so many numbers change places
+        lower = [lane + (v.lanes - distance) * bool(lane & distance) for lane in range(v.lanes)]
+        upper = [lane + distance for lane in lower]
+        for a in range(size):
+            if not a & distance:
+                one, other = rows[a], rows[a + distance]
+                rows[a], rows[a + distance] = v.shuffle(one, other, lower), v.shuffle(one, other, upper)
+        distance //= 2
+    return rows
