@@ -1,0 +1,211 @@
+"""Running a program on a processor: compile its loop once, then hand it tensors."""
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recurra.recurrence.batched import Series, collect, compute_deferred, compute_hoisted
+from recurra.recurrence.cpu import pool
+from recurra.recurrence.cpu.layout import WORDS, Layout, arguments, lay_out
+from recurra.recurrence.cpu.loop import emit_loop, tile_memory
+from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, host, lanes
+from recurra.recurrence.cpu.products import kernels
+from recurra.recurrence.cpu.team import BARRIER_BYTES
+from recurra.recurrence.program import Product, Program, Total
+from recurra.recurrence.schedule import schedule
+
+DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
+
+
+class Compiled(NamedTuple):
+    """A loop that can be called."""
+
+    layout: Layout
+    code: Code
+    function: Any
+    address: int
+    work: int
+    tile_memory: int
+
+
+class Outcome(NamedTuple):
+    """What a run leaves behind.
+
+    Args:
+        outputs: of every step, ``(T, B, width)``.
+        states: the last ones, ``(B, width)``; a kept one is a view of its series.
+        series: the states that were to be kept, after every step, ``(T, B, width)``.
+        weights: gradients of weights, by weight.
+        rows: gradients of rows, by row, ``(B, width)``.
+    """
+
+    outputs: list[Tensor]
+    states: list[Tensor]
+    series: dict[int, Tensor]
+    weights: dict[int, Tensor]
+    rows: dict[int, Tensor]
+
+
+class Arguments(NamedTuple):
+    """What a program runs on.
+
+    Args:
+        sequences: ``(T, B, width)``, with any strides.
+        states: where the run begins, ``(B, width)``.
+        rows: ``(B, width)``.
+        weights: matrices and vectors.
+        starts: for each delayed sequence what its first step reads, ``(B, width)``.
+    """
+
+    sequences: Sequence[Tensor]
+    states: Sequence[Tensor]
+    rows: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    starts: Mapping[int, Tensor] = MappingProxyType({})
+
+
+@lru_cache(maxsize=512)
+def compile_program(
+    program: Program,
+    kept: frozenset[int],
+    delayed: frozenset[int],
+    dtype: DType,
+    single: bool = False,
+    machine: Machine | None = None,
+) -> Compiled:
+    """Machine code for the loop of a program; the same for every number of steps and rows.
+
+    Args:
+        kept: the states wanted at every step.
+        delayed: the sequences of which each step reads what belongs to the step before.
+        single: for one step of few rows: nothing is hoisted, and weights are read where they lie.
+        machine: the host where it is not given.
+    """
+    machine = machine or host()
+    pool.pool()
+    layout = lay_out(schedule(program, single=single), kept, delayed, lanes(machine, dtype), packed=not single)
+    products = kernels(machine, dtype)
+    code = compile_module(emit_loop(layout, machine, dtype, products), machine)
+    address = code.address("loop")
+    nodes = [program_node for program_node in map(layout.program.nodes.__getitem__, layout.products)]
+    work = sum(node.depth * node.width for node in nodes if isinstance(node, Product))
+    return Compiled(
+        layout, code, ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address), address, work, tile_memory(layout, products)
+    )
+
+
+def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset()) -> Outcome:
+    """Run ``program`` over ``steps`` steps, at least one.
+
+    Args:
+        kept: the states wanted after every step; an output that is one of them takes no memory of its own.
+    """
+    like = next(iter([*given.states, *given.sequences]))
+    batch = like.shape[-2]
+    compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype])
+    layout, cut = compiled.layout, compiled.layout.schedule
+    series: Series = compute_hoisted(cut, given.sequences, given.weights)
+    states = list(given.states)
+    states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
+    slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
+    for node in layout.leaving:
+        series[node] = like.new_empty(steps, batch, layout.program.nodes[node].width)
+    _call(compiled, steps, batch, given._replace(states=states), series, slots)
+    for state in kept:
+        series.setdefault(layout.program.next[state], slots[state])
+    last = [slot[steps - 1 if index in kept else (steps - 1) & 1] for index, slot in enumerate(slots)]
+    return _outcome(layout, given, series, last, {index: slots[index] for index in kept})
+
+
+def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor], kept: dict[int, Tensor]) -> Outcome:
+    cut, program = layout.schedule, layout.program
+    if cut.deferred or program.sums:
+        series = series | compute_deferred(cut, given.sequences, given.starts, series, given.weights)
+    totals = {position: last[state] for position, state in cut.carried.items()}
+    rows: dict[int, Tensor] = {}
+    for position, item in enumerate(program.sums):
+        if isinstance(item, Total) and item.kind == "row":
+            total = totals[position] if position in totals else series[item.operand].sum(0)
+            rows[item.index] = rows[item.index] + total if item.index in rows else total
+    weights = collect(cut, series, totals, given.weights)
+    return Outcome([series[node] for node in program.outputs], last[: len(given.states)], kept, weights, rows)
+
+
+def _call(
+    compiled: Compiled, steps: int, batch: int, given: Arguments, series: Series, slots: Sequence[Tensor]
+) -> None:
+    """Hand the tensors over, in the order of `arguments`."""
+    layout = compiled.layout
+    held: list[Tensor] = []  # copies that have to live until the loop has run
+
+    def flat(tensor: Tensor) -> Tensor:
+        held.append(tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous())
+        return held[-1]
+
+    words: list[int] = []
+    for kind, index, _ in arguments(layout):
+        match kind:
+            case "sequence" | "delayed" | "entering" | "leaving":
+                tensor = flat(series[index] if kind in ("entering", "leaving") else given.sequences[index])
+                words += [tensor.data_ptr(), tensor.stride(0), tensor.stride(1)]
+                if kind == "delayed":
+                    start = flat(given.starts[index])
+                    words += [start.data_ptr(), start.stride(0)]
+            case "row":
+                tensor = flat(given.rows[index])
+                words += [tensor.data_ptr(), tensor.stride(0)]
+            case "vector":
+                words.append(flat(given.weights[index]).data_ptr())
+            case "product":
+                words += _matrix(layout, index, given.weights, held)
+            case "state":
+                held.append(given.states[index].contiguous())
+                words += [held[-1].data_ptr(), slots[index].data_ptr()]
+    like = slots[0] if slots else given.sequences[0]
+    team, by_rows = _team(compiled.work, steps, batch)
+    scratch = like.new_empty(2 * batch * layout.scratch_size)
+    tiles = like.new_empty(team * compiled.tile_memory)
+    panels = like.new_empty(layout.panels)
+    barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
+    addresses = [tensor.data_ptr() for tensor in (barrier, scratch, tiles, panels)]
+    first = (steps, batch, by_rows, team == 1, *addresses)
+    assert len(first) == len(WORDS)
+    words = [*map(int, first), *words]
+    pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), team)
+
+
+def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[Tensor]) -> tuple[int, int, int]:
+    """A product's matrix: its address, and how far apart its results and its operands are."""
+    node = layout.program.nodes[product]
+    assert isinstance(node, Product)
+    weight = weights[node.index]
+    block = weight[node.rows.start : node.rows.start + node.rows.size]
+    block = block[:, node.columns.start : node.columns.start + node.columns.size]
+    block = block.T if node.transposed else block
+    if layout.packed and len(block) < layout.lanes:
+        block = F.pad(block, (0, 0, 0, layout.lanes - len(block)))
+    elif not layout.packed and block.stride(0 if node.transposed else 1) != 1:
+        block = block.T.contiguous().T if node.transposed else block.contiguous()
+    held.append(block)
+    return block.data_ptr(), block.stride(0), block.stride(1)
+
+
+def _team(work: int, steps: int, batch: int) -> tuple[int, bool]:
+    """How many threads, and whether they share rows or features."""
+    team = pool.threads()
+    if team == 1 or work * batch < SMALLEST_SHARE:
+        return 1, False
+    return team, batch >= ROWS_EACH * team
+
+
+SMALLEST_SHARE = 20_000
+"""Multiplications in one step below which threads cost more than they save."""
+
+ROWS_EACH = 12
+"""Rows for each thread from which on sharing rows is faster than sharing features."""

@@ -1,0 +1,343 @@
+"""The generator: a laid-out program as one function that runs all its steps, on every thread of a team.
+
+    for each step
+        for each stage
+            wait for the others, where this stage reads what all of them computed
+            for each block of features, for each few rows of the batch
+                products of the block, accumulated in registers
+                the equations, vector by vector
+
+Threads own either features (each waits for the others once a stage, and its weights stay in its cache) or rows of the
+batch (nobody waits, everyone reads all weights).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import llvmlite.binding as llvm
+import llvmlite.ir as ir
+
+from recurra.recurrence.cpu.control import each
+from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
+from recurra.recurrence.cpu.machine import DType, Machine
+from recurra.recurrence.cpu.places import Place, Places
+from recurra.recurrence.cpu.products import Kernels
+from recurra.recurrence.cpu.team import emit_barrier, enter
+from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, Vectors, int64
+from recurra.recurrence.operations import OPERATIONS
+from recurra.recurrence.program import Apply, Product, Scalar
+from recurra.recurrence.schedule import Group
+
+
+class Step(NamedTuple):
+    """One step of the loop while it is emitted: where each node stands, and the share of this thread."""
+
+    places: dict[int, list[Place]]
+    rows: tuple[Value, Value]
+    blocks: dict[int, tuple[Value, Value]]
+
+
+def emit_loop(layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> ir.Module:
+    """A module with the function ``loop(words)``; see `layout.WORDS` and `layout.arguments` for what it is given."""
+    return _Generator(layout, machine, dtype, kernels).module
+
+
+def repeat(builder: ir.IRBuilder, begin: Index, end: Index, body: Callable[[Value], None]) -> None:
+    each(builder, begin, end, 1, body)
+
+
+def smaller(builder: ir.IRBuilder, a: Index, b: Index) -> Value:
+    return builder.select(builder.icmp_signed("<", int64(a), int64(b)), int64(a), int64(b))
+
+
+def share(builder: ir.IRBuilder, count: Index, part: Value, parts: Value) -> Value:
+    """Where the ``part``-th of equal ``parts`` of ``count`` things begins."""
+    return builder.sdiv(builder.mul(int64(count), part), parts)
+
+
+def tile_memory(layout: Layout, kernels: Kernels) -> int:
+    """How much room one thread needs for the products of one block, in elements."""
+    groups = [group for stage in layout.schedule.stages for group in stage.groups]
+    vectors = [len(group.products) * layout.blocks[group.width].vectors for group in groups]
+    return max(vectors, default=0) * layout.lanes * kernels.rows_limit(1)
+
+
+class _Generator:
+    def __init__(self, layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> None:
+        self.layout, self.program, self.dtype, self.kernels = layout, layout.program, dtype, kernels
+        self.module = ir.Module("loop")
+        self.module.triple = machine.triple
+        self.barrier = emit_barrier(self.module)
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), "loop")
+        self.builder = ir.IRBuilder(function.append_basic_block("enter"))
+        self.places = Places(self.builder, layout, dtype, function.args[0])
+        self.team = enter(self.builder, self.module, self.places.word["alone"])
+        self.memory = self._tile_memory()
+        self._run()
+        self.builder.ret_void()
+
+    def _vectors(self, lanes: int) -> Vectors:
+        return Vectors(self.builder, self.module, self.dtype, lanes)
+
+    def _tile_memory(self) -> Value:
+        """This thread's room for the products of one block."""
+        return self.places.at(
+            self.places.word["tiles"], self.builder.mul(self.team.me, int64(tile_memory(self.layout, self.kernels)))
+        )
+
+    def _run(self) -> None:
+        builder, team = self.builder, self.team
+        by_rows = builder.icmp_signed("!=", self.places.word["by_rows"], int64(0))
+        batch = self.places.word["batch"]
+        following = builder.add(team.me, int64(1))
+        self.waits = builder.and_(builder.icmp_signed(">", team.size, int64(1)), builder.not_(by_rows))
+        rows = (
+            builder.select(by_rows, share(builder, batch, team.me, team.size), int64(0)),
+            builder.select(by_rows, share(builder, batch, following, team.size), batch),
+        )
+        shares = {
+            width: (share(builder, its.number, team.me, team.size), share(builder, its.number, following, team.size))
+            for width, its in self.layout.blocks.items()
+        }
+        blocks = {
+            width: (
+                builder.select(by_rows, int64(0), first) if width > 1 else int64(0),
+                builder.select(by_rows, int64(self.layout.blocks[width].number), last) if width > 1 else int64(1),
+            )
+            for width, (first, last) in shares.items()
+        }
+        self._pack(shares)
+
+        def step(count: Value) -> None:
+            places = self.places.after(count)
+            for index, stage in enumerate(self.layout.schedule.stages):
+                if stage.reduces or any(group.products for group in stage.groups):
+                    self._wait()
+                now = Step(places, rows, blocks)
+                for node in stage.reduces:
+                    self._reduce(node, now)
+                for position, group in enumerate(stage.groups):
+                    self._group(group, self.layout.tiles.get((index, position), ()), now)
+
+        repeat(builder, 0, self.places.word["steps"], step)
+
+    def _wait(self) -> None:
+        with self.builder.if_then(self.waits):
+            self.builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
+
+    def _pack(self, shares: dict[int, tuple[Value, Value]]) -> None:
+        """Weights into the order in which the product kernel reads them, each thread its share."""
+        layout = self.layout
+        for (stage, position), tiles in layout.tiles.items():
+            blocks = layout.blocks[layout.schedule.stages[stage].groups[position].width]
+            for tile in tiles:
+                self._pack_tile(tile, blocks, shares[blocks.width])
+        if layout.panels:
+            several = self.builder.icmp_signed(">", self.team.size, int64(1))
+            with self.builder.if_then(several):
+                self.builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
+
+    def _pack_tile(self, tile: Tile, blocks: Blocks, share_: tuple[Value, Value]) -> None:
+        depth, size = int64(self._depth(tile)), int64(len(tile.columns))
+        kernel = self._kernel("pack", self.kernels.pack(), [POINTER, *[INT64] * 3, POINTER, INT64, INT64])
+
+        def block(index: Value) -> None:
+            panel = self._panel(tile, index)
+            for column, (product, vector) in enumerate(tile.columns):
+                pointer, stride_n, stride_k = self.places.given["product", product]
+                unit = self.builder.add(self._unit(blocks, index), int64(vector * self.layout.lanes))
+                start = self.places.at(pointer, self.builder.mul(unit, stride_n))
+                self.builder.call(kernel, [start, stride_n, stride_k, depth, panel, size, int64(column)])
+
+        repeat(self.builder, *share_, block)
+
+    def _depth(self, tile: Tile) -> int:
+        node = self.program.nodes[tile.columns[0][0]]
+        assert isinstance(node, Product)
+        return node.depth
+
+    def _panel(self, tile: Tile, block: Value) -> Value:
+        size = self._depth(tile) * len(tile.columns) * self.layout.lanes
+        return self.places.at(
+            self.places.word["panels"], self.builder.add(int64(tile.panel), self.builder.mul(block, int64(size)))
+        )
+
+    def _unit(self, blocks: Blocks, index: Value) -> Value:
+        """The first feature of a block; the last block is moved back to end with the features."""
+        size = blocks.size if blocks.number > 1 else blocks.width
+        return smaller(self.builder, self.builder.mul(index, int64(size)), blocks.width - size)
+
+    def _kernel(self, name: str, address: int, kinds: list[ir.Type]) -> ir.Function:
+        """A compiled function at a known address, under a name of its own."""
+        name = f"recurra_{name}_{self.dtype}_{address:x}"
+        llvm.add_symbol(name, address)
+        known = self.module.globals.get(name)
+        return known or ir.Function(self.module, ir.FunctionType(ir.VoidType(), kinds), name)
+
+    def _reduce(self, index: int, step: Step) -> None:
+        """The sum or maximum over the features of every row, by every thread that needs it."""
+        node = self.program.nodes[index]
+        operand = node.operand  # type: ignore[union-attr]
+        width = self.program.nodes[operand].width
+        source, (target, *_) = step.places[operand][0], step.places[index]
+        wide, one = self._vectors(min(self.layout.lanes, 1 << (width.bit_length() - 1))), self._vectors(1)
+        whole = width // wide.lanes * wide.lanes
+
+        def row(number: Value) -> None:
+            def load(vectors: Vectors, feature: int) -> Value:
+                return vectors.load(self.places.address(source, number, int64(feature)))
+
+            def join(vectors: Vectors, a: Value, b: Value) -> Value:
+                return vectors.add(a, b) if node.operation == "sum" else vectors.maximum(a, b)  # type: ignore[union-attr]
+
+            total = load(wide, 0)
+            for feature in range(wide.lanes, whole, wide.lanes):
+                total = join(wide, total, load(wide, feature))
+            result = wide.sum(total) if node.operation == "sum" else wide.max(total)  # type: ignore[union-attr]
+            result = one.broadcast(result)
+            for feature in range(whole, width):
+                result = join(one, result, load(one, feature))
+            one.store(result, self.places.address(target, number, int64(0)))
+
+        repeat(self.builder, *step.rows, row)
+
+    def _group(self, group: Group, tiles: tuple[Tile, ...], step: Step) -> None:
+        blocks = self.layout.blocks[group.width]
+        if group.products and not self.layout.packed:
+            self._direct_products(group, blocks, step)
+        limit = min((self.kernels.rows_limit(len(tile.columns)) for tile in tiles), default=1 << 30)
+
+        def block(index: Value) -> None:
+            unit = self._unit(blocks, index)
+
+            def rows(begin: Value, end: Value) -> None:
+                self._products(group, tiles, index, begin, builder.sub(end, begin), step)
+                repeat(builder, begin, end, lambda row: self._equations(group, blocks, unit, row, begin, step))
+
+            self._few_rows(step.rows, limit, rows)
+
+        builder = self.builder
+        repeat(builder, *step.blocks[group.width], block)
+
+    def _few_rows(self, rows: tuple[Value, Value], limit: int, body: Callable[[Value, Value], None]) -> None:
+        """``body(begin, end)`` for runs of at most ``limit`` rows, as even as can be."""
+        builder, (first, last) = self.builder, rows
+        count = builder.sub(last, first)
+        runs = builder.sdiv(builder.add(count, int64(limit - 1)), int64(limit))
+
+        def run(index: Value) -> None:
+            following = builder.add(index, int64(1))
+            begin = builder.add(first, share(builder, count, index, runs))
+            body(begin, builder.add(first, share(builder, count, following, runs)))
+
+        repeat(builder, 0, runs, run)
+
+    def _products(
+        self, group: Group, tiles: tuple[Tile, ...], block: Value, first: Value, rows: Value, step: Step
+    ) -> None:
+        """The products of one block and a few rows, into this thread's working memory."""
+        stride = int64(len(group.products) * self.layout.blocks[group.width].vectors * self.layout.lanes)
+        for tile in tiles:
+            source = step.places[tile.operand][0]
+            values = self.places.address(source, first, int64(0))
+            out = self.places.at(self.memory, int64(tile.place * self.layout.lanes))
+            panel, depth = self._panel(tile, block), int64(self._depth(tile))
+            self._call_tile(
+                len(tile.columns), rows, [values, source.stride, panel, depth, out, stride, int64(int(tile.accumulate))]
+            )
+
+    def _call_tile(self, columns: int, rows: Value, arguments_: list[Value]) -> None:
+        """The kernel for just as many rows."""
+        builder = self.builder
+        kinds = [POINTER, INT64, POINTER, INT64, POINTER, INT64, INT64]
+        after = builder.append_basic_block("after")
+        choice = builder.switch(rows, after)
+        for number in range(1, self.kernels.rows_limit(columns) + 1):
+            case = builder.append_basic_block(f"rows{number}")
+            choice.add_case(int64(number), case)
+            builder.position_at_end(case)
+            kernel = self._kernel(f"tile_{columns}_{number}", self.kernels.tile(columns, number), kinds)
+            builder.call(kernel, arguments_)
+            builder.branch(after)
+        builder.position_at_end(after)
+
+    def _direct_products(self, group: Group, blocks: Blocks, step: Step) -> None:
+        """The products of this thread's features for all rows, from weights as they lie in memory."""
+        builder = self.builder
+        first, last = step.blocks[group.width]
+        start = self._unit(blocks, first)
+        end = (
+            smaller(builder, builder.mul(last, int64(blocks.size)), blocks.width) if blocks.number > 1 else blocks.width
+        )
+        count = builder.sub(int64(end), start)
+        begin, finish = step.rows
+        rows = builder.sub(finish, begin)
+        for node, parts in group.products.items():
+            target = step.places[node][0]
+            for turn, part in enumerate(parts):
+                product = self.program.nodes[part]
+                assert isinstance(product, Product)
+                pointer, stride_n, stride_k = self.places.given["product", part]
+                name, stride = ("columns", stride_k) if product.transposed else ("dots", stride_n)
+                address = self.kernels.columns() if product.transposed else self.kernels.dots()
+                kinds = [POINTER, INT64, INT64, POINTER, INT64, INT64, INT64, POINTER, INT64, INT64]
+                source = step.places[product.operand][0]
+                values, out = self.places.address(source, begin, int64(0)), self.places.address(target, begin, start)
+                weights = self.places.at(pointer, builder.mul(start, stride_n))
+                depth = int64(product.depth)
+                builder.call(
+                    self._kernel(name, address, kinds),
+                    [values, source.stride, rows, weights, stride, count, depth, out, target.stride, int64(turn > 0)],
+                )
+
+    def _equations(self, group: Group, blocks: Blocks, unit: Value, row: Value, first: Value, step: Step) -> None:
+        """All equations of a group for one row and one block."""
+        vectors = self._vectors(blocks.lanes)
+        stride = len(group.products) * blocks.vectors * self.layout.lanes
+        products = self.builder.mul(self.builder.sub(row, first), int64(stride))
+
+        def vector(offset: Value) -> None:
+            feature = self.builder.add(unit, offset)
+            load = partial(self._load, width=group.width, vectors=vectors, row=row, feature=feature, step=step)
+            known: dict[int, Value] = {}
+            if self.layout.packed:
+                for position, node in enumerate(group.products):
+                    place = self.builder.add(int64(position * blocks.vectors * self.layout.lanes), offset)
+                    known[node] = vectors.load(self.memory, self.builder.add(products, place))
+            self._apply(group, vectors, known, load)
+            for stored in group.stores:
+                for place in step.places[stored]:
+                    vectors.store(known[stored], self.places.address(place, row, feature))
+
+        if blocks.vectors > 1:
+            each(self.builder, 0, blocks.size, blocks.lanes, vector)
+        else:
+            for offset in blocks.offsets:
+                vector(int64(offset))
+
+    def _apply(self, group: Group, vectors: Vectors, known: dict[int, Value], load: Callable[[int], Value]) -> None:
+        """The equations of a group on one vector; what they read, and what they find, goes into ``known``."""
+        for index in group.nodes:
+            node = self.program.nodes[index]
+            assert isinstance(node, Apply)
+            for operand in node.operands:
+                if operand not in known:
+                    known[operand] = load(operand)
+            known[index] = OPERATIONS[node.operation].emit(vectors, *(known[operand] for operand in node.operands))
+        for stored in group.stores:
+            if stored not in known:
+                known[stored] = load(stored)
+
+    def _load(self, index: int, width: int, vectors: Vectors, row: Value, feature: Value, step: Step) -> Value:
+        node = self.program.nodes[index]
+        if isinstance(node, Scalar):
+            return vectors.constant(node.value)
+        place = step.places[index][0]
+        if node.width == width:
+            return vectors.load(self.places.address(place, row, feature))
+        one = self._vectors(1)
+        scalar = self.builder.extract_element(
+            one.load(self.places.address(place, row, int64(0))), ir.Constant(ir.IntType(32), 0)
+        )
+        return vectors.broadcast(scalar)

@@ -1,0 +1,108 @@
+"""Where everything stands in memory while generated code runs: addresses of each node's value at each step."""
+
+from itertools import count
+from typing import NamedTuple
+
+import llvmlite.ir as ir
+
+from recurra.recurrence.cpu.layout import WORDS, Layout, arguments
+from recurra.recurrence.cpu.machine import DType
+from recurra.recurrence.cpu.vector import INT64, POINTER, Value, Vectors, int64
+from recurra.recurrence.program import Read, Weight
+
+
+class Place(NamedTuple):
+    """Where a value stands at the present step: its first row, and how far rows are apart, in elements."""
+
+    pointer: Value
+    stride: Value
+
+
+class Places:
+    """The arguments of a generated function, and the addresses that follow from them.
+
+    Args:
+        words: the function's argument, an array of 64-bit words as `layout` orders them.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, layout: Layout, dtype: DType, words: Value) -> None:
+        self.builder, self.layout, self.program = builder, layout, layout.program
+        self._one = Vectors(builder, builder.module, dtype, 1)
+        numbers = count()
+
+        def take(address: bool) -> Value:
+            word = builder.gep(words, [int64(next(numbers))], source_etype=INT64)
+            return builder.load(word, typ=POINTER if address else INT64)
+
+        self.word = {name: take(name in WORDS[4:]) for name in WORDS}
+        self.given = {
+            (kind, index): [take(letter == "a") for letter in letters] for kind, index, letters in arguments(layout)
+        }
+
+    def at(self, pointer: Value, index: Value) -> Value:
+        """The address of an element."""
+        return self._one.at(pointer, index)
+
+    def address(self, place: Place, row: Value, feature: Value) -> Value:
+        return self.at(place.pointer, self.builder.add(self.builder.mul(row, place.stride), feature))
+
+    def after(self, done: Value) -> dict[int, list[Place]]:
+        """Where each node stands in the step after ``done`` others; the first place is the one to read."""
+        builder, layout = self.builder, self.layout
+        last = builder.sub(self.word["steps"], int64(1))
+        time = builder.sub(last, done) if self.program.backwards else done
+        found: dict[int, list[Place]] = {}
+        for index, node in enumerate(self.program.nodes):
+            match node:
+                case Read(kind="sequence") if node.index in layout.delayed and node.index in layout.sequences:
+                    found[index] = [self._delayed(node.index, time)]
+                case Read(kind="sequence") if node.index in layout.sequences:
+                    found[index] = [self._series("sequence", node.index, time)]
+                case Read(kind="state"):
+                    found[index] = [self._before(node.index, done)]
+                case Read(kind="row"):
+                    found[index] = [Place(*self.given["row", node.index])]
+                case Weight() if node.index in layout.vectors:
+                    (pointer,) = self.given["vector", node.index]
+                    found[index] = [Place(self.at(pointer, int64(node.span.start)), int64(0))]
+        found |= {node: [self._series("entering", node, time)] for node in layout.schedule.entering}
+        for state, new in enumerate(self.program.next):
+            found.setdefault(new, []).append(self._slot(state, done))
+        for leaving in layout.leaving:
+            found.setdefault(leaving, []).append(self._series("leaving", leaving, time))
+        for stored in layout.scratch:
+            found.setdefault(stored, []).append(self._in_scratch(stored, done))
+        return found
+
+    def _series(self, kind: str, index: int, time: Value) -> Place:
+        pointer, time_stride, row_stride = self.given[kind, index]
+        return Place(self.at(pointer, self.builder.mul(time, time_stride)), row_stride)
+
+    def _delayed(self, index: int, time: Value) -> Place:
+        builder = self.builder
+        pointer, time_stride, row_stride, start, start_stride = self.given["delayed", index]
+        first = builder.icmp_signed("==", time, int64(0))
+        earlier = self.at(pointer, builder.mul(builder.sub(time, int64(1)), time_stride))
+        return Place(builder.select(first, start, earlier), builder.select(first, start_stride, row_stride))
+
+    def _slot(self, state: int, number: Value) -> Place:
+        """Where a state is left by the step after ``number`` others: of its own, or one of two that alternate."""
+        width = self.program.states[state]
+        _, pointer = self.given["state", state]
+        number = number if state in self.layout.kept else self.builder.and_(number, int64(1))
+        size = self.builder.mul(self.word["batch"], int64(width))
+        return Place(self.at(pointer, self.builder.mul(number, size)), int64(width))
+
+    def _before(self, state: int, done: Value) -> Place:
+        """Where the step after ``done`` others finds a state."""
+        start, _ = self.given["state", state]
+        left = self._slot(state, self.builder.sub(done, int64(1)))
+        first = self.builder.icmp_signed("==", done, int64(0))
+        return Place(self.builder.select(first, start, left.pointer), left.stride)
+
+    def _in_scratch(self, node: int, done: Value) -> Place:
+        """Working memory is there twice: a fast thread may be a step ahead of one that still reads."""
+        builder, batch = self.builder, self.word["batch"]
+        half = builder.mul(builder.and_(done, int64(1)), builder.mul(batch, int64(self.layout.scratch_size)))
+        start = builder.add(half, builder.mul(batch, int64(self.layout.scratch[node])))
+        return Place(self.at(self.word["scratch"], start), int64(self.program.nodes[node].width))

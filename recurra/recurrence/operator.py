@@ -1,0 +1,260 @@
+"""A recurrence as one PyTorch operator, ``recurra::run``, with its gradient: opaque to tracing, exported with its text.
+
+The operator takes the program as text, so that a model exported in one process runs in another. Its tensors are the
+program's inputs: sequences ``(T, B, width)``, states and rows ``(B, width)``, weights. What it returns is flat as well:
+the program's outputs, the last states, and what the gradient needs to remember.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from recurra.recurrence.cpu.execute import Arguments, Outcome, execute
+from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
+from recurra.recurrence.interpret import interpret
+from recurra.recurrence.parse import parse
+from recurra.recurrence.program import Program
+
+_library = torch.library.Library("recurra", "DEF")
+_INPUTS = "Tensor[] sequences, Tensor[] states, Tensor[] rows, Tensor[] weights"
+_library.define(f"run({_INPUTS}, SymInt steps, str program, str wanted) -> Tensor[]")
+_library.define(
+    f"run_backward(Tensor[] gradients, {_INPUTS}, Tensor[] remembered, "
+    "SymInt steps, str program, str wanted) -> Tensor[]"
+)
+
+
+class Run(NamedTuple):
+    """What a recurrence gave: outputs ``(T, B, width)`` and last states ``(B, width)``."""
+
+    outputs: list[Tensor]
+    states: list[Tensor]
+
+
+def run(
+    program: Program,
+    sequences: Sequence[Tensor],
+    states: Sequence[Tensor],
+    rows: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    steps: int,
+) -> Run:
+    """Run a program over ``steps`` steps, at least one; gradients flow to every input that requires one."""
+    inputs = [*sequences, *states, *rows, *weights]
+    wanted = ""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        wanted = "".join("01"[tensor.requires_grad] for tensor in (*sequences, *rows, *weights))
+    operator = torch.ops.recurra.run.default
+    found = operator(list(sequences), list(states), list(rows), list(weights), steps, program.text, wanted)
+    outputs = len(program.outputs)
+    return Run(found[:outputs], found[outputs : outputs + len(program.states)])
+
+
+class Training(NamedTuple):
+    """How a program is run where gradients are wanted.
+
+    Args:
+        adjoint: its halves.
+        kept: states that are remembered after every step.
+        series: those that are no output anyway.
+        wanted: the inputs that need gradients.
+    """
+
+    adjoint: Adjoint
+    kept: frozenset[int]
+    series: tuple[int, ...]
+    wanted: Wanted
+
+
+@lru_cache(maxsize=512)
+def _program(text: str) -> Program:
+    return parse(text)
+
+
+@lru_cache(maxsize=512)
+def _training(text: str, wanted: str) -> Training:
+    program = _program(text)
+    flags = [letter == "1" for letter in wanted]
+    sequences, rows = len(program.sequences), len(program.rows)
+    split = Wanted(
+        tuple(flags[:sequences]), tuple(flags[sequences + rows :]), tuple(flags[sequences : sequences + rows])
+    )
+    adjoint = differentiate(program, split)
+    kept = frozenset(source.number for source in adjoint.sources if source.kind == "previous")
+    series = tuple(sorted(state for state in kept if program.next[state] not in adjoint.forward.outputs))
+    return Training(adjoint, kept, series, split)
+
+
+def _run(
+    sequences: list[Tensor],
+    states: list[Tensor],
+    rows: list[Tensor],
+    weights: list[Tensor],
+    steps: int,
+    program: str,
+    wanted: str,
+) -> list[Tensor]:
+    step = _program(program)
+    given = Arguments(sequences, states, rows, weights)
+    if not wanted:
+        kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
+        outcome = execute(step, given, steps, kept)
+        return _distinct([*outcome.outputs, *outcome.states])
+    training = _training(program, wanted)
+    outcome = execute(training.adjoint.forward, given, steps, training.kept)
+    count = len(step.outputs)
+    series = [outcome.series[state] for state in training.series]
+    return _distinct([*outcome.outputs[:count], *outcome.states, *outcome.outputs[count:], *series])
+
+
+def _distinct(tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors, contiguous and with memory of their own, as an operator has to return them."""
+    seen: set[int] = set()
+    found = []
+    for tensor in tensors:
+        storage = tensor.untyped_storage().data_ptr()
+        own = tensor.clone(memory_format=torch.contiguous_format) if storage in seen else tensor.contiguous()
+        seen.add(own.untyped_storage().data_ptr())
+        found.append(own)
+    return found
+
+
+def _run_backward(
+    gradients: list[Tensor],
+    sequences: list[Tensor],
+    states: list[Tensor],
+    rows: list[Tensor],
+    weights: list[Tensor],
+    remembered: list[Tensor],
+    steps: int,
+    program: str,
+    wanted: str,
+) -> list[Tensor]:
+    step, training = _program(program), _training(program, wanted)
+    forward, backward, sources = training.adjoint
+    after = dict(zip(training.series, remembered[len(forward.outputs) :], strict=True))
+    for state in training.kept - after.keys():
+        after[state] = remembered[forward.outputs.index(step.next[state])]
+    places: dict[str, Any] = {"sequence": sequences, "previous": after, "output": remembered, "gradient": gradients}
+    series = [places[source.kind][source.number] for source in sources]
+    starts = {place: states[source.number] for place, source in enumerate(sources) if source.kind == "previous"}
+    given = Arguments(series, gradients[len(step.outputs) :], rows, weights, starts)
+    outcome = execute(backward, given, steps)
+    return _distinct(list(_in_order(outcome, training.wanted, rows, weights)))
+
+
+def _in_order(outcome: Outcome, wanted: Wanted, rows: list[Tensor], weights: list[Tensor]) -> Iterator[Tensor]:
+    """The gradients of the wanted sequences, of all states, of the wanted rows and weights."""
+    yield from outcome.outputs
+    yield from outcome.states
+    for found, flags, tensors in ((outcome.rows, wanted.rows, rows), (outcome.weights, wanted.weights, weights)):
+        for index, flag in enumerate(flags):
+            if flag:
+                yield found[index] if index in found else torch.zeros_like(tensors[index])
+
+
+def _run_fake(
+    sequences: list[Tensor],
+    states: list[Tensor],
+    rows: list[Tensor],
+    weights: list[Tensor],
+    steps: Any,
+    program: str,
+    wanted: str,
+) -> list[Tensor]:
+    step = _program(program)
+    like = [*states, *sequences][0]
+    batch = like.shape[-2]
+    widths = [step.nodes[node].width for node in step.outputs]
+    extra: list[int] = []
+    if wanted:
+        training = _training(program, wanted)
+        extra = [training.adjoint.forward.nodes[node].width for node in training.adjoint.forward.outputs[len(widths) :]]
+        extra += [step.states[state] for state in training.series]
+    return [
+        *(like.new_empty(steps, batch, width) for width in widths),
+        *(like.new_empty(batch, width) for width in step.states),
+        *(like.new_empty(steps, batch, width) for width in extra),
+    ]
+
+
+def _run_backward_fake(
+    gradients: list[Tensor],
+    sequences: list[Tensor],
+    states: list[Tensor],
+    rows: list[Tensor],
+    weights: list[Tensor],
+    remembered: list[Tensor],
+    steps: Any,
+    program: str,
+    wanted: str,
+) -> list[Tensor]:
+    flags = _training(program, wanted).wanted
+    chosen = [
+        *(tensor for tensor, flag in zip(sequences, flags.sequences, strict=True) if flag),
+        *states,
+        *(tensor for tensor, flag in zip(rows, flags.rows, strict=True) if flag),
+        *(tensor for tensor, flag in zip(weights, flags.weights, strict=True) if flag),
+    ]
+    return [tensor.new_empty(tensor.shape) for tensor in chosen]
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    *lists, ctx.steps, ctx.program, ctx.wanted = inputs
+    ctx.lengths = [len(tensors) for tensors in lists]
+    outputs, states = len(_program(ctx.program).outputs), len(lists[1])
+    ctx.save_for_backward(*(tensor for tensors in lists for tensor in tensors), *output)
+    ctx.last = slice(outputs, outputs + states)
+
+
+def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    saved = list(ctx.saved_tensors)
+    lists = []
+    for length in ctx.lengths:
+        lists.append(saved[:length])
+        del saved[:length]
+    step, last = _program(ctx.program), ctx.last
+    given = [
+        gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
+        for gradient, like in zip(gradients[: last.stop], saved, strict=False)
+    ]
+    if torch.is_grad_enabled():
+        return *_backward_twice(step, lists, given, ctx.steps), None, None, None
+    remembered = [*saved[: last.start], *saved[last.stop :]]
+    operator = torch.ops.recurra.run_backward.default
+    found = iter(operator(given, *lists, remembered, ctx.steps, ctx.program, ctx.wanted))
+    sequences, rows, weights = _flags(ctx)
+    every = [sequences, [True] * len(lists[1]), rows, weights]
+    return *([next(found) if flag else None for flag in flags] for flags in every), None, None, None
+
+
+def _flags(ctx: Any) -> tuple[Sequence[bool], Sequence[bool], Sequence[bool]]:
+    wanted = _training(ctx.program, ctx.wanted).wanted
+    return wanted.sequences, wanted.rows, wanted.weights
+
+
+def _backward_twice(
+    program: Program, lists: list[list[Tensor]], gradients: list[Tensor], steps: int
+) -> Iterator[list[Tensor | None]]:
+    """The gradients as a graph of their own, from the program's meaning, for second derivatives."""
+    with torch.enable_grad():
+        sequences, states, rows, weights = lists
+        result = interpret(program, sequences, states, rows, weights, steps)
+        flat = [tensor for tensors in lists for tensor in tensors]
+        results = [*result.outputs, *result.states]
+        pairs = [(value, gradient) for value, gradient in zip(results, gradients, strict=True) if value.requires_grad]
+        needed = [tensor for tensor in flat if tensor.requires_grad]
+        values, given = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(values, needed, given, create_graph=True, allow_unused=True))
+    for tensors in lists:
+        yield [next(found) if tensor.requires_grad else None for tensor in tensors]
+
+
+_library.impl("run", _run, "CPU")
+_library.impl("run_backward", _run_backward, "CPU")
+torch.library.register_fake("recurra::run", _run_fake, lib=_library)
+torch.library.register_fake("recurra::run_backward", _run_backward_fake, lib=_library)
+torch.library.register_autograd("recurra::run", _backward, setup_context=_setup_context, lib=_library)
