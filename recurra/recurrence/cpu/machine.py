@@ -62,7 +62,7 @@ def machine(level: Level) -> Machine:
     """
     match level:
         case "avx512":
-            # LLVM would split 512-bit vectors in two for this name
+            # this name asks for 256-bit vectors where LLVM has the choice
             return Machine("x86-64-v4", "-prefer-256-bit", 64, 32, _triple("x86_64"))
         case "avx2":
             return Machine("x86-64-v3", "", 32, 16, _triple("x86_64"))

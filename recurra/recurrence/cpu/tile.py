@@ -6,7 +6,7 @@ from recurra.recurrence.cpu.control import counted, each, open_function, product
 from recurra.recurrence.cpu.machine import BYTES, DType
 from recurra.recurrence.cpu.vector import Value, Vectors, int64
 
-UNROLL = 2  # four times is no faster and takes longer to compile
+UNROLL = 4
 
 
 def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int) -> None:
