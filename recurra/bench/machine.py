@@ -1,4 +1,4 @@
-"""What a committed figure says about where it was measured."""
+"""What a committed figure says about where it was measured, and what else ran there."""
 
 import os
 import platform
@@ -24,3 +24,14 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def others_seconds() -> float | None:
+    """Processor seconds that everything but this process has used since the machine started; None where unknown."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, steal, *_ = map(int, stat.read_text().splitlines()[0].split()[1:])
+    own = os.times()
+    used = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return used - (own.user + own.system + own.children_user + own.children_system)

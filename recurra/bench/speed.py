@@ -1,5 +1,6 @@
 """One entry of the results: a recurrence at a shape, in one mode, computed by everyone who can."""
 
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from recurra.bench.contenders import CONTENDERS, HOUSE, LOOPS, OURS, PEERS, missing
+from recurra.bench.machine import others_seconds
 from recurra.bench.problem import TOLERANCE, Contender, Problem, Results, largest_difference, make_problem
 from recurra.bench.roofline import Roofline
 from recurra.bench.shapes import GRID, LOOP_SHAPES, SHAPES, Shape, flops, memory_bytes
@@ -79,12 +81,14 @@ def measure(cell: str, shape: Shape, mode: str, settings: Settings, roofline: Ro
     contenders, results, failed = _first_calls(problem, _names(problem, settings))
     differences = _differences(results)
     wrong = {name: share for name, share in differences.items() if not share <= TOLERANCE[mode]}
+    before, start = others_seconds(), time.perf_counter()
     samples = alternate(
         {name: contender.call for name, contender in contenders.items() if name not in wrong},
         settings.pairs,
         pause=PAUSE if mode == "streaming-paused" else 0.0,
         race=frozenset(settings.peers) - HOUSE if settings.race else frozenset(),
     )
+    after, wall = others_seconds(), time.perf_counter() - start
     ratios = speedups(samples)
     operations, least = flops(problem.cell, shape, mode), roofline.seconds(problem.cell, shape, mode)
     return {
@@ -106,6 +110,7 @@ def measure(cell: str, shape: Shape, mode: str, settings: Settings, roofline: Ro
         "fastest_peer": min(ratios.keys() - HOUSE, key=lambda name: ratios[name].median, default=None),
         "wrong": wrong,
         "failed": failed,
+        "others_cores": None if before is None or after is None else max(0.0, after - before) / wall,
     }
 
 

@@ -12,6 +12,9 @@ Table = tuple[list[str], list[list[str]]]
 _ENTRY_COLUMNS = ["cell", "shape", "mode", "contender", "median (ms)", "quartiles", "pairs"]
 _ENTRY_COLUMNS += ["GFLOP/s", "of roofline", "Recurra is"]
 
+DISTURBED = 0.1
+"""Cores used by others, from which on figures of several threads are not to be believed."""
+
 OWN_CELL_COLUMNS = ["shape", "mode", "eager loop (ms)", "Recurrent (ms)", "times as fast"]
 OWN_CELL_COLUMNS += ["FLOP/s of Recurra's LSTM", "of torch.nn.LSTM"]
 
@@ -34,6 +37,12 @@ def summary(document: dict[str, Any]) -> Iterator[str]:
     """The figures that stand for all entries: geometric means over torch.nn, and where Recurra is slowest."""
     for name, means in document.get("geometric_means", {}).items():
         yield f"{name} over torch.nn, geometric mean: " + ", ".join(f"{key} {mean:.2f}" for key, mean in means.items())
+    disturbed = [entry for entry in document["entries"] if (entry["others_cores"] or 0.0) > DISTURBED]
+    if disturbed:
+        yield (
+            f"{len(disturbed)} of {len(document['entries'])} entries were measured while others used more than "
+            f"{DISTURBED} cores: a thread that waits for another then waits for them; measure again on a quiet machine"
+        )
     if ratios := over_fastest_peer(document["entries"]):
         slowest, entry = ratios[0]
         yield f"recurra beside the fastest peer of each entry: at least {slowest:.2f} times as fast ({' '.join(entry)})"

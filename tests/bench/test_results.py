@@ -10,6 +10,7 @@ from recurra.bench.results import Results, fallen, geometric_means, over_fastest
 from recurra.bench.roofline import Rates, Roofline
 from recurra.bench.shapes import GRID, Shape
 from recurra.bench.speed import Key, Settings, planned
+from recurra.bench.tables import summary
 from recurra.errors import BadInput
 
 FREE = Roofline((Rates(1, 1e30, {1: 1e30}, 0.0),), 0.0)
@@ -26,6 +27,7 @@ def entry_of(cell="lstm", shape="T3B2H4", mode="inference", *, ours=1.0, peers=N
         "fastest_peer": min(peers, key=peers.get) if peers else None,
         "wrong": {},
         "failed": {},
+        "others_cores": 0.0,
     }
 
 
@@ -126,6 +128,15 @@ def test_geometric_means_by_hand():
 def test_the_slowest_beside_the_fastest_peer_comes_first():
     entries = [entry_of(ours=1.0), entry_of("gru", ours=1.0, peers={"torch.nn": 9.0, "jax": 0.5})]
     assert over_fastest_peer(entries) == [(0.5, ("gru", "T3B2H4", "inference")), (2.0, ("lstm", "T3B2H4", "inference"))]
+
+
+def test_a_summary_names_the_slowest_entry_and_says_when_the_machine_was_not_quiet():
+    entries = [entry_of(), entry_of("gru", ours=8.0) | {"others_cores": 0.7}]
+    document = {"entries": entries, "geometric_means": geometric_means(entries)}
+    means, disturbed, slowest = summary(document)
+    assert means == "recurra over torch.nn, geometric mean: all 0.71, inference 0.71"
+    assert disturbed.startswith("1 of 2 entries were measured while others used more than 0.1 cores")
+    assert slowest.endswith("at least 0.25 times as fast (gru T3B2H4 inference)")
 
 
 @pytest.mark.parametrize(("ours", "falls"), [(1.0, False), (1.1, False), (1.12, True), (0.5, False)])
