@@ -172,8 +172,8 @@ def test_the_largest_tile_stays_in_registers():
     assert limits == {"avx512": [8, 8, 8, 6], "avx2": [8, 6, 4, 2]}
 
 
-@pytest.mark.parametrize("level, vectors, register", [("avx512", 4, "%zmm"), ("avx2", 2, "%ymm"), ("neon", 4, "v")])
-def test_sums_never_go_to_memory_inside_the_loop(level, vectors, register):
+@pytest.mark.parametrize("level, vectors", [("avx512", 4), ("avx512", 3), ("avx2", 2), ("neon", 4), ("neon", 3)])
+def test_sums_never_go_to_memory_inside_the_loop(level, vectors):
     """Between the first and the last fused product of the text no vector is stored."""
     module, target = ir.Module(), machine(level)
     made = kernels(target, "float32")
