@@ -219,7 +219,8 @@ class _Draft:
             self.product()
             self.equations()
         self.equations()
-        self.cell.next = [self.next_state(k) for k in range(len(states))]
+        for k in range(len(states)):
+            self.cell.next.append(self.next_state(k))
         self.cell.output = random.choice([None, self.cell.next[0], self.any(), self.any()])
 
     def equations(self) -> None:
@@ -230,9 +231,12 @@ class _Draft:
     def any(self, among: list[int] | None = None) -> int:
         """A value; one that nothing has used yet, as often as not."""
         among = list(range(len(self.widths))) if among is None else among
-        used = {operand for each in self.cell.instructions for operand in each.operands}
-        unused = [value for value in among if value not in used]
+        unused = [value for value in self.unused() if value in among]
         return self.random.choice([self.random.choice(among), self.random.choice(unused or among)])
+
+    def unused(self) -> list[int]:
+        used = {operand for each in self.cell.instructions for operand in each.operands} | {*self.cell.next}
+        return [value for value in range(len(self.widths)) if value not in used]
 
     def add(self, instruction: Instruction, width: int, growth: int) -> int:
         """What grew too much is brought back by a tanh."""
@@ -266,18 +270,22 @@ class _Draft:
         names = tuple(self.held(kind, self.widths[value], 0) for kind in kinds)
         return self.add(Instruction(form, function, (value,), names), self.widths[value], self.growths[value] + 1)
 
-    def product(self, width: int | None = None) -> int:
+    def product(self, width: int | None = None, value: int | None = None) -> int:
         again = self.used_before(width)
-        if again and self.random.random() < 0.4:
+        if value is None and again and self.random.random() < 0.4:
             form, name, value, width = self.random.choice(again)
             instruction = Instruction(form, PRODUCTS[form][1], (value,), (name,))
             return self.add(instruction, width, self.growths[value] + 1)
         form = self.random.choice(list(PRODUCTS))
         kinds, function = PRODUCTS[form]
-        value = self.any()
+        value = self.any() if value is None else value
         width = width or self.random.choice(WIDTHS)
         names = tuple(self.held(kind, width, self.widths[value]) for kind in kinds)
         return self.add(Instruction(form, function, (value,), names), width, self.growths[value] + 1)
+
+    def sum_of(self, a: int, b: int) -> int:
+        growth = more(self.growths[a], self.growths[b])
+        return self.add(Instruction("a + b", torch.add, (a, b)), self.widths[a], growth)
 
     def used_before(self, width: int | None) -> list[tuple[str, str, int, int]]:
         """Products with matrices that the cell has already: form, name, value, width."""
@@ -339,6 +347,10 @@ class _Draft:
         if choice == 0:
             return self.random.choice(states)
         value = self.any(fitting) if fitting and choice < 8 else self.product(width)
+        # what nothing depends on is not tested: most of it is led here
+        for loose in self.unused()[: self.random.choice([0, 2, 8])]:
+            if loose != value:
+                value = self.sum_of(value, self.product(width, loose))
         if self.growths[value] > 0 or choice > 6:
             value = self.add(Instruction("tanh(a)", torch.tanh, (value,)), width, 0)
         if choice % 3 == 0:
