@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
-from recurra.recurrence.fused import Plans, answer
+from recurra.recurrence.explain import Explanation, explain
+from recurra.recurrence.fused import Plans, answer, obstacle
 from recurra.recurrence.ragged import blank_padding
-from recurra.recurrence.request import Request, Result
+from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, tensors
 
 
@@ -64,7 +66,7 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: ``x`` without steps, or a ``state``, ``lengths`` or ``reset`` of another batch or length.
         """
-        result = self._run(x, state, lengths, reset, trajectory=False)
+        result = answer(self.cell, self.plans, self._request(x, state, lengths, reset))
         return result.outputs, result.state
 
     def trajectory(
@@ -75,23 +77,43 @@ class Recurrent(nn.Module):
         reset: Bool[Tensor, "B T"] | None = None,
     ) -> Trajectory:
         """As a call, with the state after every step as well."""
-        result = self._run(x, state, lengths, reset, trajectory=True)
-        return Trajectory(*result)
+        request = self._request(x, state, lengths, reset)._replace(trajectory=True)
+        return Trajectory(*answer(self.cell, self.plans, request))
 
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
         outputs, state = self(x.unsqueeze(1), state)
         return outputs.squeeze(1), state
 
-    def _run(
-        self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None, *, trajectory: bool
-    ) -> Result:
+    def explain(self, x: Float[Tensor, "B T I"] | None = None, state: State | None = None) -> Explanation:
+        """How calls run, and why not faster: as one compiled loop, and of which stages, or step by step.
+
+        Args:
+            x, state: as of a call to explain; the numbers do not matter. Without them it is the last call, or, before
+                the first one, a call with ``cell.input_size`` features.
+
+        Raises:
+            ValueError: nothing says how many features x has.
+        """
+        name = type(self.cell).__name__
+        if x is None and self.plans.found:
+            return explain(name, self.plans.found[-1], None)
+        request = self._request(self._example() if x is None else x, state, None, None)
+        return explain(name, self.plans.find(self.cell, request), obstacle(request))
+
+    def _example(self) -> Tensor:
+        size = getattr(self.cell, "input_size", None)
+        if not isinstance(size, int):
+            raise ValueError("the cell has no input_size: call the layer once, or give explain an x")
+        like = next(self.cell.parameters(), torch.empty(0))
+        return like.new_zeros(1, 1, size)
+
+    def _request(self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> Request:
         _check(x, state, lengths, reset)
         start = self.initial_state(x.shape[0]) if state is None or reset is not None else None
         inputs = reference.step_inputs(self.cell, blank_padding(x, lengths))
         begin = start if state is None else state
-        request = Request(inputs, begin, None if reset is None else start, lengths, reset, trajectory)
-        return answer(self.cell, self.plans, request)
+        return Request(inputs, begin, None if reset is None else start, lengths, reset)
 
 
 def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> None:

@@ -136,10 +136,10 @@ def _run(lowered: Lowered, program: Program, cell: nn.Module, request: Request) 
     found = run(program, sequences, states, rows, weights, steps)
     count = len(lowered.program.outputs)
     outputs = _joined(found.outputs[:count], (*lowered.output_shape,)).transpose(0, 1)
-    last = _nested(lowered, found.states, request.state)
+    last = _nested(lowered, found.states)
     every = None
     if request.trajectory:
-        every = map_state(lambda leaf: leaf.transpose(0, 1), _nested(lowered, found.outputs[count:], request.state))
+        every = map_state(lambda leaf: leaf.transpose(0, 1), _nested(lowered, found.outputs[count:]))
     return Result(outputs, last, every)
 
 
@@ -172,13 +172,13 @@ def _joined(parts: list[Tensor], shape: tuple[int, ...]) -> Tensor:
     return joined if joined.shape[-1:] == shape else joined.unflatten(-1, shape) if shape else joined.squeeze(-1)
 
 
-def _nested(lowered: Lowered, values: list[Tensor], like: State) -> State:
-    """The states' parts as the leaves of a state."""
+def _nested(lowered: Lowered, values: list[Tensor]) -> State:
+    """The states' parts as the leaves of a state, which nests as the step's result does."""
     leaves: list[list[Tensor]] = [[] for _ in lowered.state_shapes]
     for part, value in zip(lowered.states, values, strict=True):
         leaves[part.leaf].append(value)
     joined = iter([_joined(parts, shape) for parts, shape in zip(leaves, lowered.state_shapes, strict=True)])
-    return map_state(lambda _: next(joined), like)
+    return map_state(lambda _: next(joined), lowered.trace.structure)
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:

@@ -33,6 +33,7 @@ class Trace:
         calls: what it does, in order.
         output: its output.
         next: the leaves of its new state.
+        structure: how its new state nests, with an empty tensor in place of each.
         guard: what the trace took for granted.
     """
 
@@ -45,6 +46,7 @@ class Trace:
     calls: tuple[Call, ...]
     output: View
     next: tuple[View, ...]
+    structure: State
     guard: Guard
 
 
@@ -134,6 +136,7 @@ def _record(
         tuple(recorder.calls),
         output,
         tuple(following),
+        map_state(lambda _: torch.empty(0), step.state),
         guard,
     )
 
