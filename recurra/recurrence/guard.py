@@ -125,17 +125,14 @@ def _same(one: Any, other: Any) -> bool:
 
 def _spaces(cell: nn.Module) -> Iterator[dict[str, Any]]:
     """The attributes of the cell, of its submodules, and of plain objects that they hold."""
-    waiting: list[Any] = list(cell.modules())
-    seen = {id(module) for module in waiting}
-    while waiting:
-        owner = waiting.pop()
-        space = vars(owner)
-        yield space
-        for value in space.values():
+    seen: set[int] = set()
+    for module in cell.modules():
+        yield vars(module)
+        for value in vars(module).values():
             plain = hasattr(value, "__dict__") and not isinstance(value, (Tensor, nn.Module, *_OPAQUE))
             if plain and id(value) not in seen and not type(value).__module__.startswith("torch."):
                 seen.add(id(value))
-                waiting.append(value)
+                yield vars(value)
 
 
 def _ties(cell: nn.Module) -> list[tuple[str, str]]:

@@ -65,7 +65,9 @@ class Lowered:
         for view, shape, picked in self.sources:
             tensor = known[view]
             if picked is not None:
-                tensor = tensor.reshape(-1).as_strided(*picked)
+                sizes, strides, offset = picked
+                tensor = tensor.reshape(-1)
+                tensor = tensor.as_strided(sizes, strides, tensor.storage_offset() + offset)
             tensor = tensor if tensor.shape == shape else tensor.reshape(shape)
             found.append(tensor.to(self.trace.dtype))
         return found

@@ -228,6 +228,8 @@ class Recorder(TorchDispatchMode):
         if function is aten.detach.default:
             result = torch.empty(result.shape, dtype=result.dtype, device="meta")
         traced = targets[0] if targets else _mapped(self._wrapped, result)
+        if function is aten.detach.default:  # in truth the same memory, which is not the step's to write to any more
+            self._own.discard(self._storage(traced.meta))
         args, kwargs = _mapped(self.view, (args, kwargs))
         results: list[View] = []
         _mapped(lambda tensor: results.append(self.view(tensor)), traced)

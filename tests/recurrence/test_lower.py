@@ -404,6 +404,14 @@ def test_attributes_are_fetched_anew():
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
+def test_parameters_may_lie_anywhere_in_memory():
+    cell = Step(lambda self, x, h: x * self.b[::2] + h @ self.W.diagonal().diag() + (h @ self.W[:, 1::2]).repeat(1, 2))
+    memory = random(2 * H * H + 2 * H)
+    cell.b = memory[3 : 3 + 2 * H]
+    cell.W = memory[2 * H :].view(2, H, H)[1].t()
+    equal(cell, random(B, T, H), random(B, H) / 4)
+
+
 def test_shared_parameters_keep_one_weight():
     weight = random(H, H)
     cell = Step(lambda self, x, h: torch.tanh(x @ self.a) + h @ self.b, a=weight)

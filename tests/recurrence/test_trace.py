@@ -117,9 +117,15 @@ def state_edited(self, x, h):
     return h + x
 
 
-def detached_edited(self, x, h):
+def viewed_edited(self, x, h):
     h.view(-1, 2, 2)[:, 0].zero_()
     return h + x
+
+
+def detached_sum_edited(self, x, h):
+    total = h + x
+    total.detach().mul_(2)
+    return total
 
 
 def parameter_edited(self, x, h):
@@ -233,7 +239,8 @@ REASONS = {
     swallowed: "depends on a tensor's numbers",
     input_edited: "writes to a tensor that it did not make",
     state_edited: "writes to a tensor that it did not make",
-    detached_edited: "writes to a tensor that it did not make",
+    detached_sum_edited: "writes to a tensor that it did not make",
+    viewed_edited: "writes to a tensor that it did not make",
     parameter_edited: "writes to a tensor that it did not make",
     buffer_edited: "writes to a tensor that it did not make",
     data_edited: "reads a tensor's .data",
