@@ -6,6 +6,7 @@ result and what was written into it, are seen to be the same memory.
 
 import inspect
 import linecache
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,9 +23,9 @@ from recurra.recurrence import reference, shapes
 from recurra.recurrence.guard import Snapshot
 from recurra.recurrence.state import State
 
-_OUR_FOLDER = str(Path(__file__).parent)
-_TORCH_FOLDER = str(Path(torch.__file__).parent)
-_WRAPPERS = str(Path(jaxtyping.__file__).parent)
+_OUR_FOLDER = str(Path(__file__).parent) + os.sep
+_TORCH_FOLDER = str(Path(torch.__file__).parent) + os.sep
+_WRAPPERS = str(Path(jaxtyping.__file__).parent) + os.sep
 _MODULE_FILE = nn.modules.module.__file__
 _AUTOGRAD_FUNCTION = inspect.unwrap(torch.autograd.Function.apply.__func__).__code__  # type: ignore[attr-defined]
 aten = torch.ops.aten
@@ -189,6 +190,7 @@ class Recorder(TorchDispatchMode):
         self._storages: dict[int, int] = {}
         self._alive: list[Tensor] = []
         self._own: set[int] = set()
+        self._made: set[int] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -215,6 +217,8 @@ class Recorder(TorchDispatchMode):
         self._refuse(function, place)
         if function is aten.lift_fresh.default and type(args[0]) is Tensor:
             return self._constant(args[0])
+        if function is aten.detach.default and self._storage(self._meta(args[0], place)) in self._made:
+            return _Traced(args[0].meta)  # PyTorch's own doing at times, and nothing flows into it anyway
         kwargs = self._on_meta(function, kwargs or {}, place)
         targets = self._written(function, args, kwargs, place)
         args_meta, kwargs_meta = _mapped(lambda tensor: self._meta(tensor, place), (args, kwargs))
@@ -230,9 +234,13 @@ class Recorder(TorchDispatchMode):
         traced = targets[0] if targets else _mapped(self._wrapped, result)
         if function is aten.detach.default:  # in truth the same memory, which is not the step's to write to any more
             self._own.discard(self._storage(traced.meta))
+        given: list[Tensor] = []
+        _mapped(given.append, (args, kwargs))
         args, kwargs = _mapped(self.view, (args, kwargs))
         results: list[View] = []
         _mapped(lambda tensor: results.append(self.view(tensor)), traced)
+        if not given:
+            self._made.update(view.storage for view in results)
         self.calls.append(Call(function, args, kwargs, tuple(results), place))
         return traced
 
@@ -275,6 +283,7 @@ class Recorder(TorchDispatchMode):
                 raise self.fail(f"{function} writes to its arguments", place)
             if self._storage(self._meta(target, place)) not in self._own:
                 raise self.fail("the step writes to a tensor that it did not make", place)
+            self._made.discard(self._storage(self._meta(target, place)))
             written.append(target)
         return written
 

@@ -176,6 +176,7 @@ ELEMENTWISE = {
     "nan_to_num": lambda x: torch.nan_to_num(x, 1.0),
     "isnan": lambda x: x * torch.isnan(x),
     "detach": lambda x: x * x.detach(),
+    "detach what was written into": lambda x: x * into_empty(x).detach(),
     "in place": lambda x: x.clone().mul_(2).add_(x, alpha=0.5).clamp_(-4, 0.6).sigmoid_(),
     "in a slice": lambda x: in_a_slice(x),
     "into empty": lambda x: into_empty(x),
