@@ -26,7 +26,7 @@ from recurra.recurrence.cpu.products import Kernels
 from recurra.recurrence.cpu.team import emit_barrier, enter
 from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, Vectors, int64
 from recurra.recurrence.operations import OPERATIONS
-from recurra.recurrence.program import Apply, Product, Scalar
+from recurra.recurrence.program import Apply, Product, Read, Scalar, operands
 from recurra.recurrence.schedule import Group
 
 
@@ -108,11 +108,12 @@ class _Generator:
             for width, (first, last) in shares.items()
         }
         self._pack(shares)
+        overtakes = self._overtakes()
 
         def step(count: Value) -> None:
             places = self.places.after(count)
             for index, stage in enumerate(self.layout.schedule.stages):
-                if stage.reduces or any(group.products for group in stage.groups):
+                if stage.reduces or any(group.products for group in stage.groups) or index == 0 and overtakes:
                     self._wait()
                 now = Step(places, rows, blocks)
                 for node in stage.reduces:
@@ -121,6 +122,18 @@ class _Generator:
                     self._group(group, self.layout.tiles.get((index, position), ()), now)
 
         repeat(builder, 0, self.places.word["steps"], step)
+
+    def _overtakes(self) -> bool:
+        """Whether a thread a step ahead may, in a first stage without products, replace what another still reads: the
+        features that both compute, of a state whose two slots are reads of the later stages and results of the first.
+        """
+        first, *later = [
+            {node for group in stage.groups for node in group.nodes} for stage in self.layout.schedule.stages
+        ]
+        read = {operand for nodes in later for node in nodes for operand in operands(self.program.nodes[node])}
+        reads = [self.program.nodes[node] for node in read]
+        old = {node.index for node in reads if isinstance(node, Read) and node.kind == "state"}
+        return any(self.program.next[state] in first for state in old)
 
     def _wait(self) -> None:
         with self.builder.if_then(self.waits):
