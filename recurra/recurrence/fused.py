@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recurra.recurrence import reference
 from recurra.recurrence.check import disagreement
+from recurra.recurrence.cpu.execute import DTYPES
 from recurra.recurrence.guard import fetch
 from recurra.recurrence.lower import Lowered, Part, lower
 from recurra.recurrence.masks import with_lengths, with_reset
@@ -56,9 +57,9 @@ class Plans:
         for plan in self.found:
             if plan.kind == kind and (plan.lowered is None or plan.lowered.trace.guard.holds()):
                 return plan
-        self.found = [plan for plan in self.found if plan.kind != kind]
-        self.found.append(_planned(cell, request, kind))
-        return self.found[-1]
+        made = _planned(cell, request, kind)
+        self.found = [*(plan for plan in self.found if plan.kind != kind), made]
+        return made
 
 
 def obstacle(request: Request) -> str | None:
@@ -67,6 +68,9 @@ def obstacle(request: Request) -> str | None:
     elsewhere = next((leaf.device.type for leaf in leaves if leaf.device.type != "cpu"), None)
     if elsewhere is not None:
         return f"the tensors are on {elsewhere}, and loops are compiled for the CPU"
+    strange = next((leaf.dtype for leaf in leaves if leaf.is_floating_point() and leaf.dtype not in DTYPES), None)
+    if strange is not None:
+        return f"the tensors are of {strange}, and loops are compiled for float32 and float64"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is on, and compiled loops do not change the type"
     if torch._C._functorch.peek_interpreter_stack() is not None:
