@@ -1,6 +1,6 @@
 """Fused layers beside their cells' own loops, on random cells.
 
-    python benchmarks/random_cells.py [--examples 10000] [--seed 0] [--json FILE]
+    python benchmarks/random_cells.py [--examples 10000] [--seed 0] [--workers 1] [--json FILE]
 
 Every cell, in float64 and float32, forward and backward, with states, lengths and resets: outputs, last state and every
 gradient. Where the two sides of a branch meet, rounding may choose the other side; such a difference goes away with
@@ -9,11 +9,13 @@ other inputs and is counted as a kink, any other as a mismatch, by its seed. Exi
 
 import argparse
 import json
+import multiprocessing
 import random
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,7 +43,7 @@ def error(layer: Recurrent, dtype: torch.dtype, draw: random.Random) -> float:
     return difference(fused, everything(layer, given, by_reference(layer, given)))
 
 
-def compare(seeds: range, dtype: torch.dtype) -> dict[str, object]:
+def compare(seeds: range, dtype: torch.dtype) -> dict[str, Any]:
     """The counts of one type."""
     paths: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -70,15 +72,35 @@ def compare(seeds: range, dtype: torch.dtype) -> dict[str, object]:
     }
 
 
+def compare_all(seeds: range, dtype: torch.dtype, workers: int) -> dict[str, Any]:
+    """As `compare`, by several processes."""
+    if workers == 1:
+        return compare(seeds, dtype)
+    shares = [seeds[worker::workers] for worker in range(workers)]
+    with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        parts = pool.starmap(compare, [(share, dtype) for share in shares])
+    worst = max(parts, key=lambda part: part["largest difference"])
+    return {
+        **worst,
+        "paths": dict(sum((Counter(part["paths"]) for part in parts), Counter())),
+        "reasons for the reference": dict(
+            sum((Counter(part["reasons for the reference"]) for part in parts), Counter())
+        ),
+        "kinks": sorted(seed for part in parts for seed in part["kinks"]),
+        "mismatches": sorted(seed for part in parts for seed in part["mismatches"]),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare fused layers with their cells' own loops on random cells.")
     parser.add_argument("--examples", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="processes, each on one thread")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     began = time.perf_counter()
     seeds = range(options.seed, options.seed + options.examples)
-    found = {str(dtype).removeprefix("torch."): compare(seeds, dtype) for dtype in BOUNDS}
+    found = {str(dtype).removeprefix("torch."): compare_all(seeds, dtype, options.workers) for dtype in BOUNDS}
     result = {
         "command": " ".join(["python", "benchmarks/random_cells.py", *sys.argv[1:]]),
         "machine": describe_machine(),

@@ -16,6 +16,7 @@ from recurra.recurrence.cpu.layout import WORDS, Layout, arguments, lay_out
 from recurra.recurrence.cpu.loop import emit_loop, tile_memory
 from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
+from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.program import Product, Program, Total
 from recurra.recurrence.schedule import schedule
@@ -32,6 +33,7 @@ class Compiled(NamedTuple):
     address: int
     work: int
     tile_memory: int
+    table: Table
 
 
 class Outcome(NamedTuple):
@@ -91,13 +93,13 @@ def compile_program(
     pool.pool()
     layout = lay_out(schedule(program, single=single), kept, delayed, lanes(machine, dtype), packed=not single)
     products = kernels(machine, dtype)
-    code = compile_module(emit_loop(layout, machine, dtype, products), machine)
+    code = compile_module(emit_loop(layout, machine, dtype, products), machine, optimise=False)
     address = code.address("loop")
-    nodes = [program_node for program_node in map(layout.program.nodes.__getitem__, layout.products)]
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+    nodes = map(layout.program.nodes.__getitem__, layout.products)
     work = sum(node.depth * node.width for node in nodes if isinstance(node, Product))
-    return Compiled(
-        layout, code, ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address), address, work, tile_memory(layout, products)
-    )
+    room = tile_memory(layout, products)
+    return Compiled(layout, code, function, address, work, room, Table(layout, products))
 
 
 def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset()) -> Outcome:
@@ -174,6 +176,7 @@ def _call(
     panels = like.new_empty(layout.panels)
     barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
     addresses = [tensor.data_ptr() for tensor in (barrier, scratch, tiles, panels)]
+    addresses.append(compiled.table.address(batch, team if by_rows else 1))
     first = (steps, batch, by_rows, team == 1, *addresses)
     assert len(first) == len(WORDS)
     words = [*map(int, first), *words]

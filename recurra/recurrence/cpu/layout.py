@@ -79,8 +79,8 @@ class Layout(NamedTuple):
         return self.schedule.program
 
 
-WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels")
-"""The first arguments: four numbers, four addresses."""
+WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels")
+"""The first arguments: four numbers, then addresses."""
 
 
 def arguments(layout: Layout) -> list[tuple[str, int, str]]:

@@ -23,6 +23,7 @@ from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
 from recurra.recurrence.cpu.places import Place, Places
 from recurra.recurrence.cpu.products import Kernels
+from recurra.recurrence.cpu.tables import offsets
 from recurra.recurrence.cpu.team import emit_barrier, enter
 from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, Vectors, int64
 from recurra.recurrence.operations import OPERATIONS
@@ -63,12 +64,21 @@ def tile_memory(layout: Layout, kernels: Kernels) -> int:
     return max(vectors, default=0) * layout.lanes * kernels.rows_limit(1)
 
 
+class _FunctionPointer(ir.PointerType):
+    """A pointer that llvmlite lets itself be called: it asks for the type of what is pointed to."""
+
+    def __init__(self, pointee: ir.FunctionType) -> None:
+        super().__init__()
+        self.pointee = pointee
+
+
 class _Generator:
     def __init__(self, layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> None:
         self.layout, self.program, self.dtype, self.kernels = layout, layout.program, dtype, kernels
         self.module = ir.Module("loop")
         self.module.triple = machine.triple
         self.barrier = emit_barrier(self.module)
+        self.offsets = offsets(layout, kernels)
         function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), "loop")
         self.builder = ir.IRBuilder(function.append_basic_block("enter"))
         self.places = Places(self.builder, layout, dtype, function.args[0])
@@ -261,19 +271,12 @@ class _Generator:
             )
 
     def _call_tile(self, columns: int, rows: Value, arguments_: list[Value]) -> None:
-        """The kernel for just as many rows."""
+        """The kernel for just as many rows, from the table."""
         builder = self.builder
-        kinds = [POINTER, INT64, POINTER, INT64, POINTER, INT64, INT64]
-        after = builder.append_basic_block("after")
-        choice = builder.switch(rows, after)
-        for number in range(1, self.kernels.rows_limit(columns) + 1):
-            case = builder.append_basic_block(f"rows{number}")
-            choice.add_case(int64(number), case)
-            builder.position_at_end(case)
-            kernel = self._kernel(f"tile_{columns}_{number}", self.kernels.tile(columns, number), kinds)
-            builder.call(kernel, arguments_)
-            builder.branch(after)
-        builder.position_at_end(after)
+        index = builder.add(int64(self.offsets[columns]), rows)
+        place = builder.gep(self.places.word["kernels"], [index], source_etype=INT64)
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in arguments_])
+        builder.call(builder.load(place, typ=_FunctionPointer(kind)), arguments_)
 
     def _direct_products(self, group: Group, blocks: Blocks, step: Step) -> None:
         """The products of this thread's features for all rows, from weights as they lie in memory."""
