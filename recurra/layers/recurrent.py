@@ -13,6 +13,7 @@ from recurra.recurrence.fused import Plans, answer, obstacle
 from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, tensors
+from recurra.recurrence.stream import step
 
 
 class Trajectory(NamedTuple):
@@ -82,8 +83,11 @@ class Recurrent(nn.Module):
 
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
-        outputs, state = self(x.unsqueeze(1), state)
-        return outputs.squeeze(1), state
+        found = step(self.cell, self.plans, x, state)
+        if found is None:
+            result = answer(self.cell, self.plans, self._request(x.unsqueeze(1), state, None, None))
+            found = result.outputs.squeeze(1), result.state
+        return found
 
     def explain(self, x: Float[Tensor, "B T I"] | None = None, state: State | None = None) -> Explanation:
         """How calls run, and why not faster: as one compiled loop, and of which stages, or step by step.
@@ -99,7 +103,9 @@ class Recurrent(nn.Module):
         if x is None and self.plans.found:
             return explain(name, self.plans.found[-1], None)
         request = self._request(self._example() if x is None else x, state, None, None)
-        return explain(name, self.plans.find(self.cell, request), obstacle(request))
+        return explain(
+            name, self.plans.find(self.cell, request), obstacle([*tensors(request.inputs), *tensors(request.state)])
+        )
 
     def _example(self) -> Tensor:
         size = getattr(self.cell, "input_size", None)

@@ -31,12 +31,14 @@ class Plan:
         lowered: the program and how to reach its tensors.
         fault: why the reference runs instead.
         checked: what has been compared with the reference, as (program, needs gradients).
+        stepper: for single steps without gradients, once one has been taken.
     """
 
     kind: Any
     lowered: Lowered | None
     fault: NotFused | None
     checked: set[tuple[Program, bool]]
+    stepper: Any = None
 
 
 class Plans:
@@ -51,20 +53,25 @@ class Plans:
     def __reduce__(self) -> tuple[type["Plans"], tuple[()]]:
         return Plans, ()
 
-    def find(self, cell: nn.Module, request: Request) -> Plan:
-        """The plan for a call, made if there is none yet or the cell has changed."""
-        kind = _kind(request)
+    def known(self, inputs: Any, state: State, first: int) -> Plan | None:
+        """The plan for such inputs, whose features begin at dimension ``first``, unless the cell has changed."""
+        kind = _kind(inputs, state, first)
         for plan in self.found:
             if plan.kind == kind and (plan.lowered is None or plan.lowered.trace.guard.holds()):
                 return plan
-        made = _planned(cell, request, kind)
-        self.found = [*(plan for plan in self.found if plan.kind != kind), made]
-        return made
+        return None
+
+    def find(self, cell: nn.Module, request: Request) -> Plan:
+        """The plan for a call, made if there is none yet or the cell has changed."""
+        plan = self.known(request.inputs, request.state, 2)
+        if plan is None:
+            plan = _planned(cell, request)
+            self.found = [*(other for other in self.found if other.kind != plan.kind), plan]
+        return plan
 
 
-def obstacle(request: Request) -> str | None:
-    """Why a call has to run by the reference, whatever the cell."""
-    leaves = [*tensors(request.inputs), *tensors(request.state)]
+def obstacle(leaves: list[Tensor]) -> str | None:
+    """Why a call with these inputs and states has to run by the reference, whatever the cell."""
     elsewhere = next((leaf.device.type for leaf in leaves if leaf.device.type != "cpu"), None)
     if elsewhere is not None:
         return f"the tensors are on {elsewhere}, and loops are compiled for the CPU"
@@ -82,13 +89,15 @@ def obstacle(request: Request) -> str | None:
     return None
 
 
-def _kind(request: Request) -> Any:
-    inputs = tuple((leaf.shape[2:], leaf.dtype) for leaf in tensors(request.inputs))
-    states = tuple((leaf.shape[1:], leaf.dtype) for leaf in tensors(request.state))
-    return inputs, states, reference.outline(request.inputs), reference.outline(request.state)
+def _kind(inputs: Any, state: State, first: int) -> Any:
+    """What a trace stands for: shapes without batch and time, types, nesting."""
+    given = tuple((leaf.shape[first:], leaf.dtype) for leaf in tensors(inputs))
+    states = tuple((leaf.shape[1:], leaf.dtype) for leaf in tensors(state))
+    return given, states, reference.outline(inputs), reference.outline(state)
 
 
-def _planned(cell: nn.Module, request: Request, kind: Any) -> Plan:
+def _planned(cell: nn.Module, request: Request) -> Plan:
+    kind = _kind(request.inputs, request.state, 2)
     x = map_state(lambda leaf: leaf[:, 0], request.inputs)
     try:
         lowered = lower(trace(cell, x, request.state))
@@ -131,28 +140,28 @@ def _run(lowered: Lowered, program: Program, cell: nn.Module, request: Request) 
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
     weights = lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
-    given = [_features(leaf, 2, part, dtype) for leaf, part in _parts(request.inputs, lowered.sequences)]
+    given = [features(leaf, 2, part, dtype) for leaf, part in parts(request.inputs, lowered.sequences)]
     sequences = [*(sequence.transpose(0, 1) for sequence in given), *_masks(request, dtype)]
-    states = [_features(leaf, 1, part, dtype) for leaf, part in _parts(request.state, lowered.states)]
+    states = [features(leaf, 1, part, dtype) for leaf, part in parts(request.state, lowered.states)]
     rows = []
     if request.reset is not None:
-        rows = [_features(leaf, 1, part, dtype) for leaf, part in _parts(request.start, lowered.states)]
+        rows = [features(leaf, 1, part, dtype) for leaf, part in parts(request.start, lowered.states)]
     found = run(program, sequences, states, rows, weights, steps)
     count = len(lowered.program.outputs)
-    outputs = _joined(found.outputs[:count], (*lowered.output_shape,)).transpose(0, 1)
-    last = _nested(lowered, found.states)
+    outputs = joined(found.outputs[:count], (*lowered.output_shape,)).transpose(0, 1)
+    last = nested(lowered, found.states)
     every = None
     if request.trajectory:
-        every = map_state(lambda leaf: leaf.transpose(0, 1), _nested(lowered, found.outputs[count:]))
+        every = map_state(lambda leaf: leaf.transpose(0, 1), nested(lowered, found.outputs[count:]))
     return Result(outputs, last, every)
 
 
-def _parts(nest: Any, parts: tuple[Part, ...]) -> Iterator[tuple[Tensor, Part]]:
+def parts(nest: Any, parts: tuple[Part, ...]) -> Iterator[tuple[Tensor, Part]]:
     leaves = list(tensors(nest))
     return ((leaves[part.leaf], part) for part in parts)
 
 
-def _features(leaf: Tensor, first: int, part: Part, dtype: torch.dtype) -> Tensor:
+def features(leaf: Tensor, first: int, part: Part, dtype: torch.dtype) -> Tensor:
     """A part of a leaf's features, side by side in the last dimension."""
     flat = leaf.flatten(first) if leaf.dim() > first else leaf.unsqueeze(first)
     whole = part.start == 0 and part.width == flat.shape[first]
@@ -170,24 +179,24 @@ def _masks(request: Request, dtype: torch.dtype) -> Iterator[Tensor]:
         yield running.to(dtype).T.unsqueeze(2)
 
 
-def _joined(parts: list[Tensor], shape: tuple[int, ...]) -> Tensor:
+def joined(pieces: list[Tensor], shape: tuple[int, ...]) -> Tensor:
     """Features side by side, in the shape that the step gave them."""
-    joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-    return joined if joined.shape[-1:] == shape else joined.unflatten(-1, shape) if shape else joined.squeeze(-1)
+    whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+    return whole if whole.shape[-1:] == shape else whole.unflatten(-1, shape) if shape else whole.squeeze(-1)
 
 
-def _nested(lowered: Lowered, values: list[Tensor]) -> State:
+def nested(lowered: Lowered, values: list[Tensor]) -> State:
     """The states' parts as the leaves of a state, which nests as the step's result does."""
     leaves: list[list[Tensor]] = [[] for _ in lowered.state_shapes]
     for part, value in zip(lowered.states, values, strict=True):
         leaves[part.leaf].append(value)
-    joined = iter([_joined(parts, shape) for parts, shape in zip(leaves, lowered.state_shapes, strict=True)])
-    return map_state(lambda _: next(joined), lowered.trace.structure)
+    whole = iter([joined(pieces, shape) for pieces, shape in zip(leaves, lowered.state_shapes, strict=True)])
+    return map_state(lambda _: next(whole), lowered.trace.structure)
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
     """A whole call by the compiled loop where there is one, else by the reference."""
-    if obstacle(request) is None:
+    if obstacle([*tensors(request.inputs), *tensors(request.state)]) is None:
         plan = plans.find(cell, request)
         try:
             if plan.fault is None:

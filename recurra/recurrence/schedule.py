@@ -75,7 +75,7 @@ class Schedule(NamedTuple):
 def schedule(program: Program, *, single: bool = False) -> Schedule:
     """Cut ``program`` up; for a ``single`` step every product stays in the loop, and each by itself."""
     program = _copied_results(program)
-    deferred = _deferred(program)
+    deferred = set() if single else _deferred(program)
     hoisted = set() if single else _hoisted(program, deferred)
     leaving = _leaving(program, hoisted, deferred)
     program, carried = _carry(program, hoisted | deferred | leaving)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from recurra.recurrence.batched import Series, collect, compute_deferred, compute_hoisted
 from recurra.recurrence.cpu import pool
-from recurra.recurrence.cpu.layout import WORDS, Layout, arguments, lay_out
+from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
 from recurra.recurrence.cpu.loop import emit_loop, tile_memory
 from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
@@ -79,6 +79,7 @@ def compile_program(
     delayed: frozenset[int],
     dtype: DType,
     single: bool = False,
+    packed: bool = True,
     machine: Machine | None = None,
 ) -> Compiled:
     """Machine code for the loop of a program; the same for every number of steps and rows.
@@ -86,12 +87,13 @@ def compile_program(
     Args:
         kept: the states wanted at every step.
         delayed: the sequences of which each step reads what belongs to the step before.
-        single: for one step of few rows: nothing is hoisted, and weights are read where they lie.
+        single: for one step at a time: nothing is hoisted or deferred.
+        packed: whether the loop packs weights, or reads them where they lie, which is faster for one step of few rows.
         machine: the host where it is not given.
     """
     machine = machine or host()
     pool.pool()
-    layout = lay_out(schedule(program, single=single), kept, delayed, lanes(machine, dtype), packed=not single)
+    layout = lay_out(schedule(program, single=single), kept, delayed, lanes(machine, dtype), packed)
     products = kernels(machine, dtype)
     code = compile_module(emit_loop(layout, machine, dtype, products), machine, optimise=False)
     address = code.address("loop")
@@ -170,16 +172,14 @@ def _call(
                 held.append(given.states[index].contiguous())
                 words += [held[-1].data_ptr(), slots[index].data_ptr()]
     like = slots[0] if slots else given.sequences[0]
-    team, by_rows = _team(compiled.work, steps, batch)
+    team, by_rows = team_for(compiled.work, batch)
     scratch = like.new_empty(2 * batch * layout.scratch_size)
     tiles = like.new_empty(team * compiled.tile_memory)
     panels = like.new_empty(layout.panels)
     barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
     addresses = [tensor.data_ptr() for tensor in (barrier, scratch, tiles, panels)]
     addresses.append(compiled.table.address(batch, team if by_rows else 1))
-    first = (steps, batch, by_rows, team == 1, *addresses)
-    assert len(first) == len(WORDS)
-    words = [*map(int, first), *words]
+    words = [steps, batch, int(by_rows), int(team == 1), *addresses, 0, *words]
     pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), team)
 
 
@@ -199,7 +199,7 @@ def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[
     return block.data_ptr(), block.stride(0), block.stride(1)
 
 
-def _team(work: int, steps: int, batch: int) -> tuple[int, bool]:
+def team_for(work: int, batch: int) -> tuple[int, bool]:
     """How many threads, and whether they share rows or features."""
     team = pool.threads()
     if team == 1 or work * batch < SMALLEST_SHARE:

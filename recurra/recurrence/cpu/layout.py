@@ -79,8 +79,10 @@ class Layout(NamedTuple):
         return self.schedule.program
 
 
-WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels")
-"""The first arguments: four numbers, then addresses."""
+WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels", "packed")
+"""The first arguments: numbers and addresses. Where ``packed`` is not 0 the panels hold the weights already."""
+
+NUMBERS = {"steps", "batch", "by_rows", "alone", "packed"}
 
 
 def arguments(layout: Layout) -> list[tuple[str, int, str]]:

@@ -152,13 +152,14 @@ class _Generator:
     def _pack(self, shares: dict[int, tuple[Value, Value]]) -> None:
         """Weights into the order in which the product kernel reads them, each thread its share."""
         layout = self.layout
-        for (stage, position), tiles in layout.tiles.items():
-            blocks = layout.blocks[layout.schedule.stages[stage].groups[position].width]
-            for tile in tiles:
-                self._pack_tile(tile, blocks, shares[blocks.width])
-        if layout.panels:
-            several = self.builder.icmp_signed(">", self.team.size, int64(1))
-            with self.builder.if_then(several):
+        if not layout.panels:
+            return
+        with self.builder.if_then(self.builder.icmp_signed("==", self.places.word["packed"], int64(0))):
+            for (stage, position), tiles in layout.tiles.items():
+                blocks = layout.blocks[layout.schedule.stages[stage].groups[position].width]
+                for tile in tiles:
+                    self._pack_tile(tile, blocks, shares[blocks.width])
+            with self.builder.if_then(self.builder.icmp_signed(">", self.team.size, int64(1))):
                 self.builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
 
     def _pack_tile(self, tile: Tile, blocks: Blocks, share_: tuple[Value, Value]) -> None:
@@ -301,10 +302,21 @@ class _Generator:
                 source = step.places[product.operand][0]
                 values, out = self.places.address(source, begin, int64(0)), self.places.address(target, begin, start)
                 weights = self.places.at(pointer, builder.mul(start, stride_n))
-                depth = int64(product.depth)
+                depth, more = int64(product.depth), int64(int(turn > 0))
                 builder.call(
                     self._kernel(name, address, kinds),
-                    [values, source.stride, rows, weights, stride, count, depth, out, target.stride, int64(turn > 0)],
+                    [
+                        values,
+                        source.stride,
+                        rows,
+                        weights,
+                        stride,
+                        count,
+                        depth,
+                        out,
+                        target.stride,
+                        more,
+                    ],
                 )
 
     def _equations(self, group: Group, blocks: Blocks, unit: Value, row: Value, first: Value, step: Step) -> None:

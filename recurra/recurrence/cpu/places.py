@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import llvmlite.ir as ir
 
-from recurra.recurrence.cpu.layout import WORDS, Layout, arguments
+from recurra.recurrence.cpu.layout import NUMBERS, WORDS, Layout, arguments
 from recurra.recurrence.cpu.machine import DType
 from recurra.recurrence.cpu.vector import INT64, POINTER, Value, Vectors, int64
 from recurra.recurrence.program import Read, Weight
@@ -34,7 +34,7 @@ class Places:
             word = builder.gep(words, [int64(next(numbers))], source_etype=INT64)
             return builder.load(word, typ=POINTER if address else INT64)
 
-        self.word = {name: take(name in WORDS[4:]) for name in WORDS}
+        self.word = {name: take(name not in NUMBERS) for name in WORDS}
         self.given = {
             (kind, index): [take(letter == "a") for letter in letters] for kind, index, letters in arguments(layout)
         }

@@ -1,0 +1,100 @@
+"""Streams: single steps without gradients, where every microsecond around the arithmetic counts."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recurra.recurrence.cpu.single import Single
+from recurra.recurrence.fused import Plans, features, joined, nested, obstacle, parts
+from recurra.recurrence.guard import fetch, named_tensors
+from recurra.recurrence.lower import Lowered
+from recurra.recurrence.state import State, map_state, tensors
+
+FEW = 4
+"""Rows up to which weights are read where they lie; packing them first pays for more."""
+
+
+class Stepper:
+    """The single steps of one plan."""
+
+    def __init__(self, cell: nn.Module, lowered: Lowered) -> None:
+        self.cell, self.lowered = cell, lowered
+        self.single = Single(lowered.program, lowered.trace.dtype)
+        self._held = _held_weights(cell, lowered)
+        self._whole = _are_whole(lowered)
+
+    def __call__(self, x: Any, state: State) -> tuple[Tensor, State]:
+        lowered = self.lowered
+        if self._whole:
+            sequences, states = list(tensors(x)), list(tensors(state))
+        else:
+            sequences = [features(leaf, 1, part, lowered.trace.dtype) for leaf, part in parts(x, lowered.sequences)]
+            states = [features(leaf, 1, part, lowered.trace.dtype) for leaf, part in parts(state, lowered.states)]
+        weights = self._weights()
+        for group in (sequences, states, weights):
+            for place, tensor in enumerate(group):
+                if not tensor.is_contiguous():
+                    group[place] = tensor.contiguous()
+        outputs, new = self.single(sequences, states, weights)
+        if self._whole and len(outputs) == 1:
+            return outputs[0], _rebuilt(lowered.trace.structure, new)
+        return joined(outputs, lowered.output_shape), nested(lowered, new)
+
+    def _weights(self) -> list[Tensor]:
+        if self._held is not None:
+            return [vars(owner)[space][name] for owner, space, name in self._held]
+        return self.lowered.weights({name: fetch(self.cell, name) for name in self.lowered.parameters})
+
+
+def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+    """A single step; None where it has to go by `fused.answer`: with gradients, for more than a few rows, for a cell
+    that prepares its inputs, or the first time."""
+    leaves = [x, *tensors(state)]
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or hasattr(cell, "inputs") or obstacle(leaves):
+        return None
+    batch = x.shape[0]
+    if not 0 < batch <= FEW or any(leaf.shape[0] != batch for leaf in leaves):
+        return None
+    plan = plans.known(x, state, 1)
+    if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program, False) not in plan.checked:
+        return None
+    if plan.stepper is None:
+        plan.stepper = Stepper(cell, plan.lowered)
+    return plan.stepper(x, state)
+
+
+def _are_whole(lowered: Lowered) -> bool:
+    """Whether every leaf of input and state is one of the program's, as it is."""
+    given = [*lowered.trace.inputs, *lowered.trace.states]
+    wide = all(len(view.shape) == 2 and view.dtype == lowered.trace.dtype for view in given)
+    single = len(lowered.sequences) == len(lowered.trace.inputs) and len(lowered.states) == len(lowered.trace.states)
+    return wide and single and len(lowered.output_shape) == 1
+
+
+def _held_weights(cell: nn.Module, lowered: Lowered) -> list[tuple[nn.Module, str, str]] | None:
+    """Where the weights are, each as it is: owner, the owner's dictionary, name. None where some are computed."""
+    paths = {view: path for path, view in lowered.trace.named.items()}
+    values = dict(named_tensors(cell))
+    found = []
+    for view, shape, picked in lowered.sources:
+        path = paths.get(view)
+        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
+            return None
+        owner_path, _, name = path.rpartition(".")
+        owner = cell.get_submodule(owner_path)
+        space = next((space for space in ("_parameters", "_buffers") if name in vars(owner)[space]), None)
+        if space is None:
+            return None
+        found.append((owner, space, name))
+    return found
+
+
+def _rebuilt(structure: State, leaves: list[Tensor]) -> State:
+    """The leaves, nested like ``structure``."""
+    if isinstance(structure, Tensor):
+        return leaves[0]
+    if isinstance(structure, tuple) and all(isinstance(part, Tensor) for part in structure):
+        return type(structure)(*leaves) if hasattr(structure, "_fields") else tuple(leaves)
+    remaining = iter(leaves)
+    return map_state(lambda _: next(remaining), structure)

@@ -1,0 +1,67 @@
+"""What runs on a GPU: the reference path of every cell, the drop-ins, a fit. Skipped where there is none."""
+
+import json
+
+import pytest
+import torch
+
+import recurra
+from recurra.cells import CELLS
+from recurra.recurrence.state import map_state, tensors
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_layer_computes_on_the_gpu_what_it_computes_on_the_cpu(name):
+    torch.manual_seed(0)
+    layer = recurra.Recurrent(CELLS[name](5, 17)).double()
+    x = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
+    lengths, reset = torch.tensor([7, 0, 4]), torch.rand(3, 7) < 0.3
+    results = []
+    for device in ("cpu", "cuda"):
+        layer.to(device)
+        outputs, state = layer(x.to(device), lengths=lengths.to(device), reset=reset.to(device))
+        values = [outputs, *tensors(state)]
+        loss = sum(
+            (value * torch.linspace(-1, 1, value.numel(), device=device).view_as(value)).sum() for value in values
+        )
+        gradients = torch.autograd.grad(loss, [x, *layer.parameters()], allow_unused=True)
+        results.append([each.cpu() for each in (*values, *gradients) if each is not None])
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-9, atol=1e-9)
+    explanation = layer.explain(x.to("cuda"))
+    assert explanation.path == "reference" and "cuda" in explanation.reason
+
+
+def test_streams_move_between_devices():
+    layer = recurra.Recurrent(CELLS["lstm"](3, 4))
+    x = torch.randn(2, 6, 3)
+    with torch.no_grad():
+        whole, _ = layer(x)
+        _, state = layer(x[:, :3])
+        state = map_state(lambda leaf: leaf.to("cuda"), state)
+        second, _ = layer.to("cuda")(x[:, 3:].to("cuda"), state)
+    torch.testing.assert_close(second.cpu(), whole[:, 3:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_the_drop_ins_are_torchs_own_on_the_gpu(kind):
+    torch.manual_seed(0)
+    ours = getattr(recurra.nn, kind)(3, 4, num_layers=2, bidirectional=True).to("cuda")
+    theirs = getattr(torch.nn, kind)(3, 4, num_layers=2, bidirectional=True).to("cuda")
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(5, 2, 3, device="cuda")
+    torch.testing.assert_close(ours(x)[0], theirs(x)[0], rtol=0, atol=0)
+
+
+def test_a_language_model_is_fitted_on_the_gpu(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat. " * 400)
+    run = recurra.fit(
+        "language-model", text, out=tmp_path / "run", device="cuda", hidden_size=32, epochs=2, unit="characters"
+    )
+    scores = run.scores["scores"]["test"]
+    assert json.dumps(scores)
+    again = recurra.load(tmp_path / "run")
+    assert isinstance(again.sample("the "), str)
