@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from recurra.recurrence import reference
 from recurra.recurrence.explain import Explanation, explain
-from recurra.recurrence.fused import Plans, answer, obstacle
+from recurra.recurrence.fused import Plans
+from recurra.recurrence.paths import answer, obstacle
 from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, tensors

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
 from recurra.recurrence.check import disagreement
-from recurra.recurrence.cpu.execute import DTYPES
 from recurra.recurrence.guard import fetch
-from recurra.recurrence.lower import Lowered, Part, lower
+from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
 from recurra.recurrence.operator import run
 from recurra.recurrence.program import Program
@@ -42,10 +41,14 @@ class Plan:
 
 
 class Plans:
-    """The plans of one layer. Copies of the layer, and its pickles, start without."""
+    """The plans of one layer. Copies of the layer, and its pickles, start without.
+
+    ``graphs``: how the weights of a program, by its text, follow from parameters, for graphs that are being captured.
+    """
 
     def __init__(self) -> None:
         self.found: list[Plan] = []
+        self.graphs: dict[str, nn.Module] = {}
 
     def __deepcopy__(self, memo: Any) -> "Plans":
         return Plans()
@@ -68,25 +71,6 @@ class Plans:
             plan = _planned(cell, request)
             self.found = [*(other for other in self.found if other.kind != plan.kind), plan]
         return plan
-
-
-def obstacle(leaves: list[Tensor]) -> str | None:
-    """Why a call with these inputs and states has to run by the reference, whatever the cell."""
-    elsewhere = next((leaf.device.type for leaf in leaves if leaf.device.type != "cpu"), None)
-    if elsewhere is not None:
-        return f"the tensors are on {elsewhere}, and loops are compiled for the CPU"
-    strange = next((leaf.dtype for leaf in leaves if leaf.is_floating_point() and leaf.dtype not in DTYPES), None)
-    if strange is not None:
-        return f"the tensors are of {strange}, and loops are compiled for float32 and float64"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on, and compiled loops do not change the type"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "a transform of torch.func is at work"
-    if torch.autograd.forward_ad._current_level >= 0:
-        return "forward-mode derivatives are being taken"
-    if any(leaf.shape[0] == 0 for leaf in leaves):
-        return "the batch is empty"
-    return None
 
 
 def _kind(inputs: Any, state: State, first: int) -> Any:
@@ -126,46 +110,79 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
     assert lowered is not None
     masked = request.lengths is not None, request.reset is not None
     program = variant(lowered.program, *masked, request.trajectory)
+    how = recipe(lowered, program)
+
+    def fused(given: Request) -> Result:
+        weights = lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
+        return run_recipe(how, weights, given, lowered.trace.structure)
+
     use = program, torch.is_grad_enabled()
     if use not in plan.checked:
-        fault = disagreement(cell, request, lambda tiny: _run(lowered, program, cell, tiny), use[1])
+        fault = disagreement(cell, request, fused, use[1])
         if fault is not None:
             plan.fault = NotFused(fault)
             raise plan.fault
         plan.checked.add(use)
-    return _run(lowered, program, cell, request)
+    return fused(request)
 
 
-def _run(lowered: Lowered, program: Program, cell: nn.Module, request: Request) -> Result:
+class Recipe(NamedTuple):
+    """How a call's tensors become a program's, and back, in plain numbers.
+
+    Args:
+        program: its text.
+        outputs: how many of its outputs are parts of the layer's.
+        sequences, states: the part of the step's input or state that each of the program's is.
+        output_shape, state_shapes: features of the output and of the leaves of the state.
+    """
+
+    program: str
+    outputs: int
+    sequences: tuple[tuple[int, int, int], ...]
+    states: tuple[tuple[int, int, int], ...]
+    output_shape: tuple[int, ...]
+    state_shapes: tuple[tuple[int, ...], ...]
+
+
+def recipe(lowered: Lowered, program: Program) -> Recipe:
+    """For a variant of the program of ``lowered``."""
+    return Recipe(
+        program.text,
+        len(lowered.program.outputs),
+        tuple((part.leaf, part.start, part.width) for part in lowered.sequences),
+        tuple((part.leaf, part.start, part.width) for part in lowered.states),
+        lowered.output_shape,
+        lowered.state_shapes,
+    )
+
+
+def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Result:
+    """Run a program on a call's tensors; states come nested like ``structure``."""
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
-    weights = lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
-    given = [features(leaf, 2, part, dtype) for leaf, part in parts(request.inputs, lowered.sequences)]
-    sequences = [*(sequence.transpose(0, 1) for sequence in given), *_masks(request, dtype)]
-    states = [features(leaf, 1, part, dtype) for leaf, part in parts(request.state, lowered.states)]
-    rows = []
-    if request.reset is not None:
-        rows = [features(leaf, 1, part, dtype) for leaf, part in parts(request.start, lowered.states)]
-    found = run(program, sequences, states, rows, weights, steps)
-    count = len(lowered.program.outputs)
-    outputs = joined(found.outputs[:count], (*lowered.output_shape,)).transpose(0, 1)
-    last = nested(lowered, found.states)
+    sequences = [each.transpose(0, 1) for each in features(request.inputs, 2, how.sequences, dtype)]
+    states = features(request.state, 1, how.states, dtype)
+    rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
+    given = [*sequences, *_masks(request, dtype)]
+    outputs, last = run(
+        how.program, given, states, rows, weights, steps, how.outputs + request.trajectory * len(states)
+    )
     every = None
     if request.trajectory:
-        every = map_state(lambda leaf: leaf.transpose(0, 1), nested(lowered, found.outputs[count:]))
-    return Result(outputs, last, every)
+        every = map_state(lambda leaf: leaf.transpose(0, 1), nested(how, outputs[how.outputs :], structure))
+    own = joined(outputs[: how.outputs], how.output_shape).transpose(0, 1)
+    return Result(own, nested(how, last, structure), every)
 
 
-def parts(nest: Any, parts: tuple[Part, ...]) -> Iterator[tuple[Tensor, Part]]:
+def features(nest: Any, first: int, parts: tuple[tuple[int, int, int], ...], dtype: torch.dtype) -> list[Tensor]:
+    """The parts of a nesting's features, which begin at dimension ``first``, each side by side in one dimension."""
     leaves = list(tensors(nest))
-    return ((leaves[part.leaf], part) for part in parts)
-
-
-def features(leaf: Tensor, first: int, part: Part, dtype: torch.dtype) -> Tensor:
-    """A part of a leaf's features, side by side in the last dimension."""
-    flat = leaf.flatten(first) if leaf.dim() > first else leaf.unsqueeze(first)
-    whole = part.start == 0 and part.width == flat.shape[first]
-    return (flat if whole else flat.narrow(first, part.start, part.width)).to(dtype)
+    found = []
+    for leaf, start, width in parts:
+        flat = leaves[leaf].flatten(first) if leaves[leaf].dim() > first else leaves[leaf].unsqueeze(first)
+        whole = start == 0 and width == flat.shape[first]
+        found.append((flat if whole else flat.narrow(first, start, width)).to(dtype))
+    return found
 
 
 def _masks(request: Request, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -185,22 +202,10 @@ def joined(pieces: list[Tensor], shape: tuple[int, ...]) -> Tensor:
     return whole if whole.shape[-1:] == shape else whole.unflatten(-1, shape) if shape else whole.squeeze(-1)
 
 
-def nested(lowered: Lowered, values: list[Tensor]) -> State:
-    """The states' parts as the leaves of a state, which nests as the step's result does."""
-    leaves: list[list[Tensor]] = [[] for _ in lowered.state_shapes]
-    for part, value in zip(lowered.states, values, strict=True):
-        leaves[part.leaf].append(value)
-    whole = iter([joined(pieces, shape) for pieces, shape in zip(leaves, lowered.state_shapes, strict=True)])
-    return map_state(lambda _: next(whole), lowered.trace.structure)
-
-
-def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
-    """A whole call by the compiled loop where there is one, else by the reference."""
-    if obstacle([*tensors(request.inputs), *tensors(request.state)]) is None:
-        plan = plans.find(cell, request)
-        try:
-            if plan.fault is None:
-                return run_fused(plan, cell, request)
-        except NotFused:
-            pass
-    return reference.answer(cell, request)
+def nested(how: Recipe, values: list[Tensor], structure: State) -> State:
+    """The states' parts as the leaves of a state."""
+    leaves: list[list[Tensor]] = [[] for _ in how.state_shapes]
+    for (leaf, _, _), value in zip(how.states, values, strict=True):
+        leaves[leaf].append(value)
+    whole = iter([joined(pieces, shape) for pieces, shape in zip(leaves, how.state_shapes, strict=True)])
+    return map_state(lambda _: next(whole), structure)

@@ -28,30 +28,23 @@ _library.define(
 )
 
 
-class Run(NamedTuple):
-    """What a recurrence gave: outputs ``(T, B, width)`` and last states ``(B, width)``."""
-
-    outputs: list[Tensor]
-    states: list[Tensor]
-
-
 def run(
-    program: Program,
+    program: str,
     sequences: Sequence[Tensor],
     states: Sequence[Tensor],
     rows: Sequence[Tensor],
     weights: Sequence[Tensor],
     steps: int,
-) -> Run:
-    """Run a program over ``steps`` steps, at least one; gradients flow to every input that requires one."""
-    inputs = [*sequences, *states, *rows, *weights]
+    outputs: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run the program of this text over ``steps`` steps, at least one: ``outputs`` outputs ``(T, B, width)``, and the
+    last states. Gradients flow to every input that requires one."""
     wanted = ""
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        wanted = "?" + "".join("01"[tensor.requires_grad] for tensor in (*sequences, *rows, *weights))
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*sequences, *states, *rows, *weights)):
+        wanted = "?" + "".join("1" if tensor.requires_grad else "0" for tensor in (*sequences, *rows, *weights))
     operator = torch.ops.recurra.run.default
-    found = operator(list(sequences), list(states), list(rows), list(weights), steps, program.text, wanted)
-    outputs = len(program.outputs)
-    return Run(found[:outputs], found[outputs : outputs + len(program.states)])
+    found = operator(list(sequences), list(states), list(rows), list(weights), steps, program, wanted)
+    return found[:outputs], found[outputs : outputs + len(states)]
 
 
 class Training(NamedTuple):

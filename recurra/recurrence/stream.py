@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Plans, features, joined, nested, obstacle, parts
+from recurra.recurrence.fused import Plans, features, joined, nested, recipe
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered
+from recurra.recurrence.paths import obstacle
 from recurra.recurrence.state import State, map_state, tensors
 
 FEW = 4
@@ -23,14 +24,15 @@ class Stepper:
         self.single = Single(lowered.program, lowered.trace.dtype)
         self._held = _held_weights(cell, lowered)
         self._whole = _are_whole(lowered)
+        self._how = recipe(lowered, lowered.program)
 
     def __call__(self, x: Any, state: State) -> tuple[Tensor, State]:
         lowered = self.lowered
         if self._whole:
             sequences, states = list(tensors(x)), list(tensors(state))
         else:
-            sequences = [features(leaf, 1, part, lowered.trace.dtype) for leaf, part in parts(x, lowered.sequences)]
-            states = [features(leaf, 1, part, lowered.trace.dtype) for leaf, part in parts(state, lowered.states)]
+            sequences = features(x, 1, self._how.sequences, lowered.trace.dtype)
+            states = features(state, 1, self._how.states, lowered.trace.dtype)
         weights = self._weights()
         for group in (sequences, states, weights):
             for place, tensor in enumerate(group):
@@ -39,7 +41,7 @@ class Stepper:
         outputs, new = self.single(sequences, states, weights)
         if self._whole and len(outputs) == 1:
             return outputs[0], _rebuilt(lowered.trace.structure, new)
-        return joined(outputs, lowered.output_shape), nested(lowered, new)
+        return joined(outputs, lowered.output_shape), nested(self._how, new, lowered.trace.structure)
 
     def _weights(self) -> list[Tensor]:
         if self._held is not None:

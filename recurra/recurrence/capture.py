@@ -1,0 +1,92 @@
+"""Under ``torch.compile`` and ``torch.export``: the loop as one opaque node, its program found while tracing.
+
+What a call's tensors are like is passed to `_planned` as constants, and what it returns is a constant of the graph;
+only the reading of parameters, the operator and the views around it are traced.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import _disable_current_modes
+
+from recurra.recurrence.fused import Plans, Recipe, recipe, run_fused, run_recipe, variant
+from recurra.recurrence.guard import fetch, named_tensors
+from recurra.recurrence.lower import Lowered
+from recurra.recurrence.request import Request, Result
+from recurra.recurrence.state import State
+from recurra.recurrence.trace import NotFused
+
+Spec = tuple[Any, ...]
+"""A nesting without its tensors: ("tensor", shape, type), or (type of the container, keys, their specs)."""
+
+
+def answer(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
+    """A whole call by the compiled loop, as it is traced; None where the cell has none."""
+    lengths, reset = request.lengths is not None, request.reset is not None
+    specs = _spec(request.inputs, 2), _spec(request.state, 1)
+    found = _planned(cell, plans, specs, lengths, reset, request.trajectory)
+    if found is None:
+        return None
+    parameters, *how = found
+    values = [fetch(cell, name) for name in parameters]
+    weights = list(plans.graphs[how[0]](*values))
+    return run_recipe(Recipe(*how), weights, request, request.state)
+
+
+def _spec(nest: State, first: int) -> Spec:
+    if isinstance(nest, Tensor):
+        return "tensor", tuple(nest.shape[first:]), nest.dtype
+    keys = tuple(nest.keys()) if isinstance(nest, dict) else tuple(range(len(nest)))
+    return type(nest), keys, tuple(_spec(nest[key], first) for key in keys)
+
+
+def _example(spec: Spec, *first: int) -> State:
+    """Tensors such as the spec's."""
+    if spec[0] == "tensor":
+        _, shape, dtype = spec
+        if dtype == torch.bool:
+            return torch.zeros(*first, *shape, dtype=dtype)
+        return torch.linspace(-1, 1, max(1, torch.Size((*first, *shape)).numel()), dtype=dtype).view(*first, *shape)
+    kind, keys, specs = spec
+    parts = [_example(each, *first) for each in specs]
+    if kind is dict:
+        return dict(zip(keys, parts, strict=True))
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+
+
+@torch.compiler.assume_constant_result
+def _planned(
+    cell: nn.Module, plans: Plans, specs: tuple[Spec, Spec], lengths: bool, reset: bool, trajectory: bool
+) -> tuple[Any, ...] | None:
+    with _disable_current_modes():
+        x, state = _example(specs[0], 2, 3), _example(specs[1], 2)
+        request = Request(
+            x,
+            state,
+            state if reset else None,
+            torch.tensor([3, 2]) if lengths else None,
+            torch.tensor([[False, True, False], [False, False, True]]) if reset else None,
+            trajectory,
+        )
+        plan = plans.find(cell, request)
+        if plan.lowered is None or plan.fault is not None:
+            return None
+        try:
+            if not any(isinstance(tensor, FakeTensor) for _, tensor in named_tensors(cell)):
+                run_fused(plan, cell, request)
+        except NotFused:
+            return None
+        program = variant(plan.lowered.program, lengths, reset, trajectory)
+        plans.graphs[program.text] = _weights(cell, plan.lowered)
+        return plan.lowered.parameters, *recipe(plan.lowered, program)
+
+
+def _weights(cell: nn.Module, lowered: Lowered) -> GraphModule:
+    """The program's weights from the cell's parameters, as a graph."""
+    values = [torch.empty(fetch(cell, name).shape, dtype=lowered.trace.dtype) for name in lowered.parameters]
+    made = make_fx(lambda *given: lowered.weights(dict(zip(lowered.parameters, given, strict=True))))(*values)
+    return GraphModule(made, made.graph)  # of the plain kind, whose code dynamo reads
