@@ -133,7 +133,7 @@ class _Lowering:
             try:
                 self._call(call)
             except NotFused as error:
-                raise NotFused(error.reason, error.place or call.place) from None
+                raise NotFused(error.reason, error.place or call.place, str(call.function)) from None
         following: list[int] = []
         results = {}
         for leaf, view in enumerate(self.trace.next):
@@ -171,7 +171,7 @@ class _Lowering:
         return [self.memory.whole(piece).index for piece in pieces]
 
     def _call(self, call: Call) -> None:
-        views = list(_views((call.args, call.kwargs)))
+        views = list(views_in((call.args, call.kwargs)))
         memory = self.memory
         writes = call.function._schema.is_mutable
         filled = call.name in FILLED and not writes
@@ -257,7 +257,7 @@ class _Lowering:
         nodes = tuple(_renumbered(node, used, read) for node in nodes)
         sources = tuple(weights[index] for index in used)
         calls = self._needed({source.view for source in sources})
-        storages = {view.storage for call in calls for view in _views((call.args, call.kwargs))}
+        storages = {view.storage for call in calls for view in views_in((call.args, call.kwargs))}
         storages |= {source.view.storage for source in sources}
         sequences = tuple(self.parts["sequence"][index] for index in read if index >= 0)
         states = tuple(self.parts["state"])
@@ -290,7 +290,7 @@ class _Lowering:
             writes = call.function._schema.is_mutable and call.results[0].storage in {view.storage for view in views}
             if writes or not views.isdisjoint(call.results):
                 kept.append(call)
-                views = views.union(_views((call.args, call.kwargs))) - known
+                views = views.union(views_in((call.args, call.kwargs))) - known
         return tuple(reversed(kept))
 
 
@@ -328,14 +328,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _views(value: Any) -> Iterator[View]:
+def views_in(value: Any) -> Iterator[View]:
+    """The tensors among a call's arguments."""
     if isinstance(value, View):
         yield value
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from _views(part)
+            yield from views_in(part)
     elif isinstance(value, dict):
-        yield from _views(list(value.values()))
+        yield from views_in(list(value.values()))
 
 
 def _replaced(value: Any, known: Mapping[View, Tensor]) -> Any:

@@ -43,12 +43,14 @@ class Place(NamedTuple):
 
 
 class NotFused(Exception):
-    """A step cannot become a program: ``reason`` says why, ``place`` where, when that is known."""
+    """A step cannot become a program: ``reason`` says why; ``place`` and ATen's ``operation`` say where, when that is
+    known."""
 
-    def __init__(self, reason: str, place: Place | None = None) -> None:
+    def __init__(self, reason: str, place: Place | None = None, operation: str | None = None) -> None:
         super().__init__(reason if place is None else f"{reason} ({place})")
         self.reason = reason
         self.place = place
+        self.operation = operation
 
 
 class View(NamedTuple):
