@@ -4,6 +4,8 @@ What a call's tensors are like is passed to `_planned` as constants, and what it
 only the reading of parameters, the operator and the views around it are traced.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -62,7 +64,7 @@ def _example(spec: Spec, *first: int) -> State:
 def _planned(
     cell: nn.Module, plans: Plans, specs: tuple[Spec, Spec], lengths: bool, reset: bool, trajectory: bool
 ) -> tuple[Any, ...] | None:
-    with _disable_current_modes():
+    with _disable_current_modes(), _no_function_modes():
         x, state = _example(specs[0], 2, 3), _example(specs[1], 2)
         request = Request(
             x,
@@ -83,6 +85,17 @@ def _planned(
         program = variant(plan.lowered.program, lengths, reset, trajectory)
         plans.graphs[program.text] = _weights(cell, plan.lowered)
         return plan.lowered.parameters, *recipe(plan.lowered, program)
+
+
+@contextmanager
+def _no_function_modes() -> Iterator[None]:
+    """Without the modes by which an export sees, among others, switches of the gradient mode."""
+    modes = [torch._C._pop_torch_function_stack() for _ in range(torch._C._len_torch_function_stack())]
+    try:
+        yield
+    finally:
+        for mode in reversed(modes):
+            torch._C._push_on_torch_function_stack(mode)
 
 
 def _weights(cell: nn.Module, lowered: Lowered) -> GraphModule:
