@@ -152,10 +152,12 @@ def _say_what_is_wrong(entries: list[dict[str, Any]]) -> bool:
 
 
 def _bench_cell(where: str, settings: "Settings") -> int:
-    from recurra.bench.cell_speed import load_cell, measure_cells
+    from recurra.bench.cell_speed import measure_cells
     from recurra.bench.tables import OWN_CELL_COLUMNS, own_cell_row
+    from recurra.commands.cells import explain_cell, load_cell
 
     name, build = where.rpartition(":")[2], load_cell(where)
+    _tell(explain_cell(name, build, settings.shapes[0].H, settings.shapes[0].H).text)
     rows = []
     for shape in settings.shapes:
         for mode in shape.modes:

@@ -24,6 +24,7 @@ app.command("recurra.commands.inspect:inspect", name="inspect", help="Draw what 
 app.command("recurra.commands.data:app", name="data", help="Public data sets: what there is, and getting one.")
 app.command("recurra.commands.demo:demo", name="demo", help="The whole way in about a minute, on a text you have.")
 app.command("recurra.commands.bench:bench", name="bench", help="Speed beside other libraries, or of your own cell.")
+app.command("recurra.commands.explain:explain", name="explain", help="What the compiler does with a cell, or why not.")
 app.register_install_completion_command(name="--install-completion", help="Let the shell complete verbs and options.")
 
 

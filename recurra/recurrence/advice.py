@@ -8,7 +8,7 @@ _NUMBERS = (
 _ROWS = "let each row of the batch go its own way: what rows share belongs before the loop, in the cell's inputs(x)"
 _ONE_TYPE = "keep inputs, states and everything between in one float type, float32 or float64 (truth may be bool)"
 _OWN_TENSORS = "make a new tensor instead: an edit in place is fine on what the step itself has computed"
-_BLOCKS = "keep features in whole blocks (chunk, split, slices, cat); shuffle single ones before the loop or after it"
+_BLOCKS = "keep features in whole blocks (chunk, split, slices, cat); a state of large matrices cannot be fused"
 _STATE = "make what changes from step to step a part of the state, and what does not a plain attribute"
 _PER_ROW = "nothing, where each row has a matrix for its state; any other product needs a parameter as one factor"
 

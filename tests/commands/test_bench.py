@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recurra.bench.roofline import Rates, Roofline
-from tests.bench.test_cell_speed import OWN
+from tests.commands.test_cells import OWN
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,8 @@ def test_a_check_exits_with_1_where_a_speed_fell(recurra, tmp_path):
 
 def test_a_cell_of_ones_own(recurra, tmp_path):
     (tmp_path / "own.py").write_text(OWN)
-    code, out, _ = recurra("bench", "--cell", f"{tmp_path}/own.py:Own", "--shapes", "T3B2H4,T1B1H4", *QUICK)
+    code, out, err = recurra("bench", "--cell", f"{tmp_path}/own.py:Own", "--shapes", "T3B2H4,T1B1H4", *QUICK)
+    assert err.startswith("Own runs as one compiled loop on the CPU\n")
     rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0 and rows[0][2:5] == ["eager loop (ms)", "Recurrent (ms)", "times as fast"]
     assert [row[:2] for row in rows[1:]] == [

@@ -1,0 +1,33 @@
+"""``recurra explain CELL``."""
+
+from json import dumps
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def explain(
+    cell: Annotated[str, Parameter(help="A cell of the library, or one of your own as PATH.py:CLASS.")],
+    /,
+    *,
+    input_size: Annotated[int, Parameter(help="Features of a step's input.", validator=Number(gte=1))] = 128,
+    hidden_size: Annotated[int, Parameter(help="Units.", validator=Number(gte=1))] = 128,
+    program: Annotated[
+        bool, Parameter(negative="", help="Also the programs of the step and of its adjoint, as text.")
+    ] = False,
+    json: Annotated[bool, Parameter(negative="", help="Print JSON.")] = False,
+) -> None:
+    """Say how a cell runs: as one compiled loop and of which stages, or step by step, and what stopped the compiler."""
+    from recurra.commands.cells import explain_cell, load_cell
+
+    found = explain_cell(cell.rpartition(":")[2], load_cell(cell), input_size, hidden_size)
+    programs = {"program": found.program, "adjoint": found.adjoint} if program else {}
+    texts = {name: each.text for name, each in programs.items() if each is not None}
+    if json:
+        sizes = {"input_size": input_size, "hidden_size": hidden_size}
+        print(dumps({"cell": cell, **sizes, "path": found.path, "reason": found.reason, "text": found.text} | texts))
+        return
+    print(found.text)
+    for name, text in texts.items():
+        print(f"\n{name}\n{text}")
