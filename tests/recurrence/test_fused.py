@@ -1,10 +1,9 @@
-"""Compiled loops beside the cells' own steps: outputs, states and every gradient, however a layer is called and used."""
+"""Compiled loops beside the cells' own steps: outputs, states, every gradient, however a layer is called and used."""
 
 import copy
 import io
 import pickle
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -14,7 +13,7 @@ from recurra.cells import CELLS, GRU, LSTM, Elman, LSTMState
 from recurra.layers import Recurrent
 from recurra.recurrence import reference
 from recurra.recurrence.cpu.execute import compile_program
-from recurra.recurrence.fused import obstacle
+from recurra.recurrence.paths import obstacle
 from recurra.recurrence.state import map_state, tensors
 from tests.recurrence.parity import difference
 
@@ -23,14 +22,6 @@ BOUNDS = {torch.float32: 4e-6, torch.float64: 8e-15}
 
 both_types = pytest.mark.parametrize("dtype", BOUNDS, ids=str)
 FUSED = {name: build for name, build in CELLS.items() if name != "mlstm"}
-
-
-@pytest.fixture(autouse=True)
-def unchecked_annotations():
-    """The tests of each part check them; here, in all that a compiler calls, they would take two thirds of the time."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def draw(*shape, dtype=torch.float64, seed=0):
