@@ -1,129 +1,187 @@
-"""What is computed for all steps at once, before the loop and after it, by torch's own products."""
+"""What is computed for all steps at once, before the loop and after it, by torch's own products.
 
-from collections.abc import Mapping, Sequence
+Products are few and large: those of one operand are one product with stacked matrices, and a sum of products whose
+operands lie side by side in memory is one product as well.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from recurra.recurrence.interpret import evaluate
-from recurra.recurrence.program import Outer, Program, Read, Span, Total, ancestors, operands, uses
-from recurra.recurrence.schedule import Schedule
+from recurra.recurrence.program import Outer, Product, Program, Read, Span, ancestors, operands, uses
+from recurra.recurrence.schedule import Schedule, merged_products
 
 Series = dict[int, Tensor]
 """Nodes' values at every step, ``(T, B, width)``."""
 
 
-def compute_hoisted(
-    schedule: Schedule, sequences: Sequence[Tensor], starts: Mapping[int, Tensor], weights: Sequence[Tensor]
-) -> Series:
-    """What the loop, or anything after it, reads of the hoisted nodes.
+class Arguments(NamedTuple):
+    """What a program runs on.
 
     Args:
-        starts: for each delayed sequence what its first step reads.
+        sequences: ``(T, B, width)``, with any strides.
+        states: where the run begins, ``(B, width)``.
+        rows: ``(B, width)``.
+        weights: matrices and vectors.
+        starts: for each delayed sequence what its first step reads, ``(B, width)``.
     """
+
+    sequences: Sequence[Tensor]
+    states: Sequence[Tensor]
+    rows: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    starts: Mapping[int, Tensor] = MappingProxyType({})
+
+
+def at_every_step(program: Program, index: int, given: Arguments, series: Series) -> Tensor:
+    """The values ``(T, B, width)`` of a node that is known outside the loop."""
+    if index in series:
+        return series[index]
+    match program.nodes[index]:
+        case Read(kind="sequence", index=number):
+            sequence, start = given.sequences[number], given.starts.get(number)
+            return sequence if start is None else torch.cat([start.unsqueeze(0), sequence[:-1]])
+        case Read(kind="row", index=number):
+            steps = next(iter([*given.sequences, *series.values()])).shape[0]
+            return given.rows[number].expand(steps, -1, -1)
+        case node:
+            raise ValueError(f"`{node}` is not known outside the loop")
+
+
+def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
+    """What the loop, or anything after it, reads of the hoisted nodes."""
     program, inside = schedule.program, {*schedule.hoisted}
     readers = {operand for index, node in enumerate(program.nodes) if index not in inside for operand in operands(node)}
     wanted = inside & (readers | {*program.outputs} | {node for item in program.sums for node in uses(item)})
     if not wanted:
         return {}
-    steps, batch = sequences[0].shape[:2]
     needed = ancestors(program, wanted)
-    reads = {n: node for n, node in enumerate(program.nodes) if isinstance(node, Read) and n in needed}
-    series = {n: _undelayed(sequences[node.index], starts.get(node.index)) for n, node in reads.items()}
+    reads = [index for index in needed if isinstance(program.nodes[index], Read)]
+    series = {index: at_every_step(program, index, given, {}) for index in reads}
+    steps, batch = next(iter(series.values())).shape[:2]
     batch_first = all(each.transpose(0, 1).is_contiguous() for each in series.values())
-    known = {
-        node: (each.transpose(0, 1) if batch_first else each).reshape(steps * batch, -1)
-        for node, each in series.items()
-    }
-    values = evaluate(program, wanted, known, weights)
-    if batch_first:
-        return {node: value.view(batch, steps, -1).transpose(0, 1) for node, value in values.items()}
-    return {node: value.view(steps, batch, -1) for node, value in values.items()}
+    in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
+    known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index in sorted(needed):
+        if isinstance(node := program.nodes[index], Product):
+            groups[node.operand].append(index)
+    for operand, products in sorted(groups.items()):
+        known |= evaluate(program, {operand}, known, given.weights)
+        products.sort(key=lambda index: _position(program, index))
+        joint = F.linear(known[operand], _stacked(program, products, given.weights))
+        known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
+    values = evaluate(program, wanted, known, given.weights)
+    sizes = (batch, steps) if batch_first else (steps, batch)
+    shaped = {node: value.unflatten(0, sizes) for node, value in values.items()}
+    return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
 
 
-def compute_deferred(
-    schedule: Schedule,
-    sequences: Sequence[Tensor],
-    starts: Mapping[int, Tensor],
-    known: Series,
-    weights: Sequence[Tensor],
-) -> Series:
-    """The outputs that no step waits for, and everything that gradients are sums of.
+def side_by_side(schedule: Schedule) -> list[int]:
+    """The nodes to be left side by side in one tensor, in order: those of which sums of products are taken.
+
+    Those that meet the same other factors are neighbours, so that one product serves them all.
+    """
+    factors: defaultdict[int, set[int]] = defaultdict(set)
+    for item in schedule.program.sums:
+        if isinstance(item, Outer) and item.left in schedule.leaving:
+            factors[item.left].add(item.right)
+    return sorted(factors, key=lambda node: (min(factors[node]), max(factors[node]), node))
+
+
+def compute_deferred(schedule: Schedule, given: Arguments, known: Series) -> Series:
+    """The outputs that no step waits for, and what else is needed of the deferred nodes.
 
     Args:
-        starts: for each delayed sequence what its first step reads.
         known: the hoisted nodes, and those that left the loop.
     """
-    program = schedule.program
-    steps, batch = (sequences[0] if sequences else next(iter(known.values()))).shape[:2]
-    summed = [item for position, item in enumerate(program.sums) if position not in schedule.carried]
-    wanted = {*program.outputs, *(node for item in summed for node in uses(item))}
-    needed = wanted | {operand for node in schedule.deferred for operand in operands(program.nodes[node])}
-    series = dict(known)
-    for node in needed - known.keys():
-        read = program.nodes[node]
-        if isinstance(read, Read) and read.kind == "sequence":
-            series[node] = _undelayed(sequences[read.index], starts.get(read.index))
-    flat = {node: series[node].reshape(steps * batch, -1) for node in needed if node in series}
-    values = evaluate(program, wanted, flat, weights)
-    return {node: value.expand(steps * batch, -1).view(steps, batch, -1) for node, value in values.items()}
+    program, later = schedule.program, {*schedule.deferred}
+    wanted = later & ({*program.outputs} | {node for item in program.sums for node in uses(item)})
+    needed = {operand for node in later for operand in operands(program.nodes[node])} - later
+    reads = [node for node in needed if node in known or isinstance(program.nodes[node], Read)]
+    flat = {node: at_every_step(program, node, given, known).flatten(0, 1) for node in reads}
+    for node, parts in sorted(merged_products(program, later, wanted).items()):
+        flat |= evaluate(program, {_product(program, part).operand for part in parts}, flat, given.weights)
+        flat[node] = _sum_of_products(program, parts, flat, given.weights)
+    steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
+    values = evaluate(program, wanted, flat, given.weights)
+    return {node: value.expand(steps * batch, -1).unflatten(0, (steps, batch)) for node, value in values.items()}
 
 
-def _undelayed(sequence: Tensor, start: Tensor | None) -> Tensor:
-    """What each step reads, in one tensor."""
-    return sequence if start is None else torch.cat([start.unsqueeze(0), sequence[:-1]])
+def _sum_of_products(
+    program: Program, parts: Sequence[int], flat: Mapping[int, Tensor], weights: Sequence[Tensor]
+) -> Tensor:
+    """One product for each run of operands that lie side by side."""
+    operand = {part: flat[_product(program, part).operand] for part in parts}
+    total: Tensor | None = None
+    for run in neighbours(parts, operand):
+        joint = joined_columns([operand[part] for part in run])
+        blocks = torch.cat([_matrix(program, part, weights).T for part in run]) if len(run) > 1 else None
+        matrix = _matrix(program, run[0], weights).T if blocks is None else blocks
+        total = joint @ matrix if total is None else total.addmm_(joint, matrix)
+    assert total is not None
+    return total
 
 
-def collect(
-    schedule: Schedule, values: Series, totals: Mapping[int, Tensor], weights: Sequence[Tensor]
-) -> dict[int, Tensor]:
-    """The gradients of weights, by weight.
-
-    Args:
-        values: what the sums are taken of, at every step.
-        totals: for sums taken within the loop, by position, ``(B, width)``.
-    """
-    program = schedule.program
-    found: dict[int, Tensor] = {}
-    for position, item in enumerate(program.sums):
-        if isinstance(item, Total) and item.kind == "row":
-            continue
-        weight = weights[item.index]
-        if item.index not in found:
-            found[item.index] = (torch.empty_like if _covers(program, item, weight) else torch.zeros_like)(weight)
-        term = _term(item, values, totals.get(position))
-        target = found[item.index][_ranges(item)]
-        if _covers(program, item, weight):
-            target.copy_(term)
-        else:
-            target.add_(term)
-    return found
+def neighbours(items: Iterable[int], values: Mapping[int, Tensor]) -> Iterator[list[int]]:
+    """The items in runs whose values, columns of one tensor, follow on each other."""
+    run: list[int] = []
+    for item in sorted(items, key=lambda item: (values[item].untyped_storage().data_ptr(), values[item].data_ptr())):
+        if run and not _follows(values[run[-1]], values[item]):
+            yield run
+            run = []
+        run.append(item)
+    if run:
+        yield run
 
 
-def _term(item: Outer | Total, values: Series, total: Tensor | None) -> Tensor:
-    if isinstance(item, Outer):
-        return values[item.left].flatten(0, 1).T @ values[item.right].flatten(0, 1)
-    summed = (values[item.operand].flatten(0, 1) if total is None else total).sum(0)
-    return summed.sum(0, keepdim=True) if item.span.size == 1 else summed
+def _follows(left: Tensor, right: Tensor) -> bool:
+    same = left.untyped_storage().data_ptr() == right.untyped_storage().data_ptr()
+    next_to = left.storage_offset() + left.shape[1] == right.storage_offset()
+    return same and next_to and left.stride() == right.stride() and left.stride(0) > left.shape[1]
 
 
-def _covers(program: Program, item: Outer | Total, weight: Tensor) -> bool:
-    """Whether the sum is all of a weight's gradient."""
-    alone = sum(other.index == item.index and not _of_row(other) for other in program.sums) == 1
-    return alone and tuple(weight.shape) == _shape(item)
+def joined_columns(run: list[Tensor]) -> Tensor:
+    """One tensor of the columns of neighbours."""
+    first, width = run[0], sum(each.shape[1] for each in run)
+    return first.as_strided((first.shape[0], width), first.stride(), first.storage_offset())
 
 
-def _of_row(item: Outer | Total) -> bool:
-    return isinstance(item, Total) and item.kind == "row"
+def _product(program: Program, index: int) -> Product:
+    node = program.nodes[index]
+    assert isinstance(node, Product)
+    return node
 
 
-def _shape(item: Outer | Total) -> tuple[int, ...]:
-    return (item.rows.size, item.columns.size) if isinstance(item, Outer) else (item.span.size,)
+def _position(program: Program, index: int) -> tuple[int, int, int]:
+    node = _product(program, index)
+    return node.index, node.rows.start, node.columns.start
 
 
-def _ranges(item: Outer | Total) -> tuple[slice, ...]:
-    spans = (item.rows, item.columns) if isinstance(item, Outer) else (item.span,)
-    return tuple(_range(span) for span in spans)
+def _matrix(program: Program, index: int, weights: Sequence[Tensor]) -> Tensor:
+    """A product's matrix, results by operands."""
+    node = _product(program, index)
+    block = weights[node.index][_range(node.rows), _range(node.columns)]
+    return block.T if node.transposed else block
+
+
+def _stacked(program: Program, products: Sequence[int], weights: Sequence[Tensor]) -> Tensor:
+    """The matrices of products of one operand, one below the other; neighbours in a weight are not copied."""
+    blocks = [_matrix(program, index, weights) for index in products]
+    first, height = blocks[0], 0
+    for block in blocks:
+        if block.data_ptr() != first.data_ptr() + height * first.stride(0) * first.element_size():
+            return torch.cat(blocks)
+        if block.stride() != first.stride():
+            return torch.cat(blocks)
+        height += len(block)
+    return first.as_strided((height, first.shape[1]), first.stride(), first.storage_offset())
 
 
 def _range(span: Span) -> slice:

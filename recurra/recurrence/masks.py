@@ -47,11 +47,12 @@ def copied(program: Program, instead: dict[Node, Value], graph: Graph | None = N
     graph = graph or Graph()
     values: list[Value] = []
     for node in program.nodes:
-        values.append(instead.get(node) or graph.add(_moved(node, values)))
+        values.append(instead.get(node) or graph.add(moved(node, values)))
     return graph, values
 
 
-def _moved(node: Node, values: list[Value]) -> Node:
+def moved(node: Node, values: list[Value]) -> Node:
+    """The node with the values that its operands have become."""
     match node:
         case Apply():
             return replace(node, operands=tuple(values[operand].index for operand in node.operands))

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from recurra.recurrence.cpu.execute import Arguments, Outcome, execute
+from recurra.recurrence.batched import Arguments
+from recurra.recurrence.cpu.execute import Outcome, execute
 from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.parse import parse

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import NamedTuple
 
-from recurra.recurrence.masks import copied
+from recurra.recurrence.graph import Graph, Value
+from recurra.recurrence.masks import copied, moved
 from recurra.recurrence.program import (
     Apply,
     Outer,
@@ -75,6 +76,8 @@ class Schedule(NamedTuple):
 def schedule(program: Program, *, single: bool = False) -> Schedule:
     """Cut ``program`` up; for a ``single`` step every product stays in the loop, and each by itself."""
     program = _copied_results(program)
+    if not single:
+        program = _copied_states(program, _deferred(program))
     deferred = set() if single else _deferred(program)
     hoisted = set() if single else _hoisted(program, deferred)
     leaving = _leaving(program, hoisted, deferred)
@@ -115,6 +118,30 @@ def _copied_results(program: Program) -> Program:
         nodes=tuple(graph.nodes),
         next=tuple(value.index for value in new),
         outputs=tuple(value.index for value in outputs),
+    )
+
+
+def _copied_states(program: Program, deferred: set[int]) -> Program:
+    """The program with a copy of every state for what reads it after the loop, where states are known no more."""
+    graph = Graph()
+    inside: list[Value] = []
+    after: list[Value] = []
+    for index, node in enumerate(program.nodes):
+        value = graph.add(moved(node, after if index in deferred else inside))
+        inside.append(value)
+        is_state = isinstance(node, Read) and node.kind == "state"
+        after.append(graph.apply("where", 1.0, value, value) if is_state else value)
+    return replace(
+        program,
+        nodes=tuple(graph.nodes),
+        next=tuple(inside[node].index for node in program.next),
+        outputs=tuple(inside[node].index for node in program.outputs),
+        sums=tuple(
+            replace(item, left=after[item.left].index, right=after[item.right].index)
+            if isinstance(item, Outer)
+            else replace(item, operand=inside[item.operand].index)
+            for item in program.sums
+        ),
     )
 
 
@@ -248,6 +275,11 @@ def _merged(program: Program, levels: dict[int, int], roots: set[int]) -> tuple[
                 merged[index] = tuple(part for term in node.operands for part in merged.pop(term))
                 absorbed.update(node.operands)
     return merged, absorbed
+
+
+def merged_products(program: Program, nodes: set[int], roots: set[int]) -> dict[int, tuple[int, ...]]:
+    """The products among ``nodes``, each sum of several taken together, by the node that holds the sum."""
+    return _merged(program, dict.fromkeys(nodes, 0), roots)[0]
 
 
 def _stored(program: Program, levels: dict[int, int], roots: set[int]) -> set[int]:

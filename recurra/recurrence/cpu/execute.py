@@ -1,16 +1,16 @@
 """Running a program on a processor: compile its loop once, then hand it tensors."""
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recurra.recurrence.batched import Series, collect, compute_deferred, compute_hoisted
+from recurra.recurrence.batched import Arguments, Series, compute_deferred, compute_hoisted, side_by_side
+from recurra.recurrence.collect import collect_rows, collect_weights
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
 from recurra.recurrence.cpu.loop import emit_loop, tile_memory
@@ -18,7 +18,7 @@ from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module,
 from recurra.recurrence.cpu.products import kernels
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
-from recurra.recurrence.program import Product, Program, Total
+from recurra.recurrence.program import Product, Program
 from recurra.recurrence.schedule import schedule
 
 DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
@@ -52,24 +52,6 @@ class Outcome(NamedTuple):
     series: dict[int, Tensor]
     weights: dict[int, Tensor]
     rows: dict[int, Tensor]
-
-
-class Arguments(NamedTuple):
-    """What a program runs on.
-
-    Args:
-        sequences: ``(T, B, width)``, with any strides.
-        states: where the run begins, ``(B, width)``.
-        rows: ``(B, width)``.
-        weights: matrices and vectors.
-        starts: for each delayed sequence what its first step reads, ``(B, width)``.
-    """
-
-    sequences: Sequence[Tensor]
-    states: Sequence[Tensor]
-    rows: Sequence[Tensor]
-    weights: Sequence[Tensor]
-    starts: Mapping[int, Tensor] = MappingProxyType({})
 
 
 @lru_cache(maxsize=512)
@@ -114,12 +96,11 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
     batch = like.shape[-2]
     compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype])
     layout, cut = compiled.layout, compiled.layout.schedule
-    series: Series = compute_hoisted(cut, given.sequences, given.starts, given.weights)
+    series: Series = compute_hoisted(cut, given)
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
     slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
-    for node in layout.leaving:
-        series[node] = like.new_empty(steps, batch, layout.program.nodes[node].width)
+    series |= _room(layout, steps, batch, like)
     _call(compiled, steps, batch, given._replace(states=states), series, slots)
     for state in kept:
         series.setdefault(layout.program.next[state], slots[state])
@@ -129,16 +110,22 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
 
 def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor], kept: dict[int, Tensor]) -> Outcome:
     cut, program = layout.schedule, layout.program
-    if cut.deferred or program.sums:
-        series = series | compute_deferred(cut, given.sequences, given.starts, series, given.weights)
+    if cut.deferred:
+        series = series | compute_deferred(cut, given, series)
     totals = {position: last[state] for position, state in cut.carried.items()}
-    rows: dict[int, Tensor] = {}
-    for position, item in enumerate(program.sums):
-        if isinstance(item, Total) and item.kind == "row":
-            total = totals[position] if position in totals else series[item.operand].sum(0)
-            rows[item.index] = rows[item.index] + total if item.index in rows else total
-    weights = collect(cut, series, totals, given.weights)
+    weights = collect_weights(program, given, series, totals)
+    rows = collect_rows(program, series, totals)
     return Outcome([series[node] for node in program.outputs], last[: len(given.states)], kept, weights, rows)
+
+
+def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
+    """Memory for what leaves the loop; side by side what one product will read."""
+    width = {node: layout.program.nodes[node].width for node in layout.leaving}
+    together = [node for node in side_by_side(layout.schedule) if node in width]
+    columns = like.new_empty(steps, batch, sum(width[node] for node in together))
+    found = dict(zip(together, columns.split([width[node] for node in together], dim=2), strict=True))
+    alone = [node for node in layout.leaving if node not in found]
+    return found | {node: like.new_empty(steps, batch, width[node]) for node in alone}
 
 
 def _call(
