@@ -4,7 +4,8 @@ A tensor of the batch is a row of features, in the order of memory, cut into pie
 concatenations only choose among pieces; a slice through a piece becomes a slice of what the piece is computed from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
@@ -56,7 +57,8 @@ class Memory:
 
     Args:
         batch: the size that stands for the batch.
-        cuts: where each leaf of the inputs and states is cut, by kind and leaf; grows where a slice is taken.
+        cuts: where each leaf of the inputs and states is cut, by kind and leaf, and where the results of a product are,
+            by its number among the step's; grows where a slice is taken.
     """
 
     def __init__(self, graph: Graph, batch: int, cuts: dict[tuple[str, int], set[int]]) -> None:
@@ -69,6 +71,8 @@ class Memory:
         self.weights: dict[WeightSource, int] = {}
         self.read_invariants: set[int] = set()
         self.reads: dict[Read, tuple[str, int, int]] = {}
+        self._strips: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+        self._products = 0
         self._cut: dict[tuple[int, int, int], Value] = {}
         self._temporary = 0
 
@@ -194,10 +198,8 @@ class Memory:
             case Apply():
                 operands = [self.cut(Value(self.graph, operand), start, size) for operand in node.operands]
                 return self.graph.apply(node.operation, *operands)
-            case Product(transposed=False):
-                return self.graph.add(replace(node, rows=Span(node.rows.start + start, size)))
             case Product():
-                return self.graph.add(replace(node, columns=Span(node.columns.start + start, size)))
+                return self._strip(value.index, node, start, size)
             case Weight():
                 return self.graph.weight(node.index, Span(node.span.start + start, size))
             case Read():
@@ -212,6 +214,29 @@ class Memory:
         part = Read(node.kind, -1 - len(self.reads), size)
         self.reads[part] = kind, leaf, first + start
         return self.graph.add(part)
+
+    def _strip(self, index: int, node: Product, start: int, size: int) -> Value:
+        """A part of a product's results; of each of the step's products that has the whole, it is a part too."""
+        span = Span(_results(node).start + start, size)
+        part = self.graph.add(replace(node, columns=span) if node.transposed else replace(node, rows=span))
+        self._strips[part.index] |= {(number, first + start) for number, first in self._strips[index]}
+        return part
+
+    def separate(self, kept: Iterable[int]) -> None:
+        """Cut products that have some results in common, for none to be computed twice: the step is lowered again."""
+        alike: defaultdict[tuple[int, int, bool, Span], list[tuple[int, Span]]] = defaultdict(list)
+        for index in kept:
+            node = self.graph.nodes[index]
+            if isinstance(node, Product):
+                summed = node.rows if node.transposed else node.columns
+                alike[node.operand, node.index, node.transposed, summed].append((index, _results(node)))
+        for products in alike.values():
+            ends = {end for _, (start, size) in products for end in (start, start + size)}
+            for index, (start, size) in products:
+                inside = {end - start for end in ends if start < end < start + size}
+                for number, first in self._strips[index] if inside else ():
+                    places = self.cuts.setdefault(("product", number), set())
+                    places |= {first + end for end in inside}
 
     # Computing
 
@@ -257,18 +282,22 @@ class Memory:
 
     def product(self, pieces: list[Piece], view: View, rows: tuple[int, int], columns: tuple[int, int]) -> list[Piece]:
         """A row of features times an invariant matrix, whose rows and columns are given by size and stride."""
-        block = self._block(view, rows, columns)
-        total: Value | None = None
-        done = 0
-        for piece in pieces:
-            index, first, second, transposed = block
-            along, across = (first, second) if transposed else (second, first)
-            along = Span(along.start + done, piece.size)
-            spans = (along, across) if transposed else (across, along)
-            value = self.graph.product(self.whole(piece), index, *spans, transposed)
-            total = value if total is None else total + value
-            done += piece.size
-        return [Piece(total if total is not None else self.graph.scalar(0.0), columns[0])]
+        index, first, second, transposed = self._block(view, rows, columns)
+        summed, across = (first, second) if transposed else (second, first)
+        number, self._products = self._products, self._products + 1
+        places = sorted({0, columns[0], *self.cuts.get(("product", number), ())})
+        found = []
+        for start, end in zip(places, places[1:], strict=False):
+            strip = Span(across.start + start, end - start)
+            total, done = self.graph.scalar(0.0), 0
+            for piece in pieces:
+                along = Span(summed.start + done, piece.size)
+                spans = (along, strip) if transposed else (strip, along)
+                value = self.graph.product(self.whole(piece), index, *spans, transposed)
+                self._strips[value.index].add((number, start))
+                total, done = total + value, done + piece.size
+            found.append(Piece(total, end - start))
+        return found
 
     def _block(self, view: View, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[int, Span, Span, bool]:
         """The weight that holds a matrix, the rows and columns of it, and whether it is to be transposed."""
@@ -288,6 +317,11 @@ class Memory:
                 return self.weight(whole), Span(row, width), Span(column, depth), False
         picked = WeightSource(base, (depth, width), ((depth, width), (down, across), view.offset))
         return self.weight(picked), Span(0, depth), Span(0, width), True
+
+
+def _results(node: Product) -> Span:
+    """The rows or columns of the weight that make one feature of the result each."""
+    return node.columns if node.transposed else node.rows
 
 
 def addresses(offset: int, dims: Dims) -> numpy.ndarray:

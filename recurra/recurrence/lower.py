@@ -95,9 +95,9 @@ def lower(trace: Trace) -> Lowered:
         for leaf, view in enumerate(leaves):
             cuts[kind, leaf] = {0, prod(view.shape[1:])}
     while True:
-        before = {leaf: set(places) for leaf, places in cuts.items()}
-        lowered = _Lowering(trace, cuts).run()
-        if cuts == before:
+        step = _Lowering(trace, cuts)
+        lowered = step.run()
+        if step.settled():
             return lowered
 
 
@@ -106,6 +106,7 @@ class _Lowering:
 
     def __init__(self, trace: Trace, cuts: dict[tuple[str, int], set[int]]) -> None:
         self.trace = trace
+        self.before = {what: set(places) for what, places in cuts.items()}
         self.memory = Memory(Graph(), trace.batch, cuts)
         self.calls: list[Call] = []
         self.parts: dict[str, list[Part]] = {"sequence": [], "state": []}
@@ -117,6 +118,10 @@ class _Lowering:
         for view, value in trace.constants.items():
             if value.dim() == 0:
                 self.memory.uniform[view.storage] = float(value)
+
+    def settled(self) -> bool:
+        """Whether nothing had to be cut that was not."""
+        return self.memory.cuts == self.before
 
     def _given(self, kind: str, leaf: int, view: View) -> None:
         places = sorted(self.memory.cuts[kind, leaf])
@@ -251,6 +256,8 @@ class _Lowering:
 
     def _lowered(self, following: tuple[int, ...], outputs: tuple[int, ...]) -> Lowered:
         nodes, order = _kept(self.memory.graph.nodes, {*following, *outputs})
+        if self.settled():
+            self.memory.separate(order)
         weights = list(self.memory.weights)
         used = sorted({node.index for node in nodes if isinstance(node, Weight | Product)})
         read = sorted({node.index for node in nodes if isinstance(node, Read) and node.kind == "sequence"})

@@ -1,5 +1,6 @@
 """A lowered step run by the interpreter, beside the cell run by the reference."""
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from recurra.recurrence import reference
 from recurra.recurrence.guard import fetch
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.lower import Lowered, lower
+from recurra.recurrence.program import Product, Program
 from recurra.recurrence.state import map_state, tensors, time_steps
 from recurra.recurrence.trace import trace
 
@@ -75,7 +77,19 @@ def equal(cell: nn.Module, x: Any, state: Any, rtol: float = 1e-11, atol: float 
     expected, found = by_reference(cell, x, state), by_program(cell, x, state, step)
     assert found.outputs.shape == expected.outputs.shape
     torch.testing.assert_close(found, expected, rtol=rtol, atol=atol, equal_nan=True)
+    assert max(multiplications(step.program).values(), default=1) == 1
     return step
+
+
+def multiplications(program: Program) -> Counter[Any]:
+    """How often each element of a matrix is multiplied by each value."""
+    return Counter(
+        (node.index, row, column, node.transposed, node.operand)
+        for node in program.nodes
+        if isinstance(node, Product)
+        for row in range(node.rows.start, node.rows.start + node.rows.size)
+        for column in range(node.columns.start, node.columns.start + node.columns.size)
+    )
 
 
 def _leaves(nested: Any) -> Any:
