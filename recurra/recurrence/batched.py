@@ -58,6 +58,7 @@ def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
     """What the loop, or anything after it, reads of the hoisted nodes."""
     program, inside = schedule.program, {*schedule.hoisted}
     readers = {operand for index, node in enumerate(program.nodes) if index not in inside for operand in operands(node)}
+    readers |= {*schedule.entering}  # a state that is hoisted is computed in the loop too
     wanted = inside & (readers | {*program.outputs} | {node for item in program.sums for node in uses(item)})
     if not wanted:
         return {}

@@ -1,0 +1,67 @@
+"""What is computed before and after the loop, beside the meaning of the whole program, where the two have to meet."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from recurra.recurrence.batched import Arguments
+from recurra.recurrence.cpu.execute import execute
+from recurra.recurrence.graph import Graph
+from recurra.recurrence.interpret import interpret
+from recurra.recurrence.program import Outer, Span
+from tests.recurrence.programs import finish, inputs
+
+ALL = Span(0, 3)
+
+
+def row_before():
+    """A product of all inputs, which are first multiplied by what stays the same for a row of the batch."""
+    graph = Graph()
+    gate, x, row = graph.read("sequence", 0, 1), graph.read("sequence", 1, 3), graph.read("row", 0, 3)
+    h = (graph.product(gate * x * row, 0, ALL, ALL) + graph.read("state", 0, 3)).apply("tanh")
+    return finish(graph, [h], [h], sequences=[1, 3], rows=[3], weights=[(3, 3)])
+
+
+def row_after():
+    """A product that no step waits for, then multiplied by what stays the same for a row of the batch."""
+    graph = Graph()
+    h = (graph.read("sequence", 0, 3) + graph.read("state", 0, 3)).apply("tanh")
+    return finish(graph, [h], [graph.product(h, 0, ALL, ALL) * graph.read("row", 0, 3)], sequences=[3], rows=[3])
+
+
+def state_after():
+    """A product of the state as the step found it, which no step waits for, then multiplied by that state."""
+    graph = Graph()
+    old = graph.read("state", 0, 3)
+    h = (graph.read("sequence", 0, 3) + old).apply("tanh")
+    return finish(graph, [h], [graph.product(old, 0, ALL, ALL) * old], sequences=[3])
+
+
+def state_in_a_sum():
+    """A sum of products of the state as each step found it."""
+    graph = Graph()
+    x, old = graph.read("sequence", 0, 3), graph.read("state", 0, 3)
+    program = finish(graph, [(x + old).apply("tanh")], [], sequences=[3])
+    return replace(program, sums=(Outer(0, ALL, ALL, old.index, x.index),))
+
+
+def state_before():
+    """A state that depends on the input alone, and a product of it for another state."""
+    graph = Graph()
+    first = graph.product(graph.read("sequence", 0, 3), 0, ALL, ALL).apply("tanh")
+    second = (graph.product(first, 0, ALL, ALL) + graph.read("state", 1, 3) * graph.read("state", 0, 3)).apply("tanh")
+    return finish(graph, [first, second], [second], sequences=[3])
+
+
+@pytest.mark.parametrize("build", [row_before, row_after, state_after, state_in_a_sum, state_before])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_what_lies_outside_the_loop_reads_what_a_step_would(build, steps, monkeypatch):
+    program = replace(build(), weights=((3, 3),))
+    given = inputs(program, steps=steps)
+    wanted = interpret(program, *given)
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda like, *shape: like.new_full(shape, float("nan")))
+    found = execute(program, Arguments(*given), steps)
+    results = [*found.outputs, *found.states, *found.weights.values()]
+    for one, other in zip(results, [*wanted.outputs, *wanted.states, *wanted.sums], strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
