@@ -187,15 +187,19 @@ def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[
 
 
 def team_for(work: int, batch: int) -> tuple[int, bool]:
-    """How many threads, and whether they share rows or features."""
+    """How many threads for so many multiplications in a row's step, and whether they share rows or features."""
     team = pool.threads()
     if team == 1 or work * batch < SMALLEST_SHARE:
         return 1, False
-    return team, batch >= ROWS_EACH * team
+    return team, batch >= team * (FEW_EACH if work <= CACHED else MANY_EACH)
 
 
 SMALLEST_SHARE = 20_000
 """Multiplications in one step below which threads cost more than they save."""
 
-ROWS_EACH = 12
-"""Rows for each thread from which on sharing rows is faster than sharing features."""
+CACHED = 500_000
+"""Elements of the weights that fit into one core's cache, two mebibytes."""
+
+FEW_EACH, MANY_EACH = 4, 12
+"""Rows for each thread from which on sharing rows is faster than sharing features: nobody waits, but everyone reads all
+weights. The second holds where they do not fit into the cache."""
