@@ -32,7 +32,7 @@ def disagreement(cell: nn.Module, request: Request, fused: Callable[[Request], R
         results = []
         for way in (lambda given: reference.answer(cell, given), fused):
             values = _values(way(tiny))
-            results.append([*values, *_gradients(values, wanted)])
+            results.append([*values, *(_gradients(values, wanted) if gradients else [])])
     for one, other in zip(*[[value.detach() for value in values] for values in results], strict=True):
         scale = max(1.0, float(one.nan_to_num(0.0, 0.0, 0.0).abs().max())) if one.numel() else 1.0
         bound = BOUNDS[one.dtype] * scale
@@ -72,8 +72,6 @@ def _values(result: Result) -> list[Tensor]:
 def _gradients(values: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
     """Of a sum in which no two elements have the same weight."""
     used = [value for value in values if value.requires_grad]
-    if not used:
-        return []
     weights = [torch.linspace(-1, 1, value.numel(), dtype=value.dtype).view_as(value) for value in used]
-    found = torch.autograd.grad(used, wanted, weights, allow_unused=True)
+    found = torch.autograd.grad(used, wanted, weights, allow_unused=True) if used else [None] * len(wanted)
     return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(wanted, found, strict=True)]
