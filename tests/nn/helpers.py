@@ -1,5 +1,8 @@
 """Pairs of a layer of torch.nn, whose kernels share no code with ours, and ours with its weights."""
 
+from itertools import combinations, product
+
+import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
@@ -16,6 +19,18 @@ KINDS = {
     "relu": ("RNN", {"nonlinearity": "relu"}),
 }
 FORMS = ("batch", "unbatched", "sorted", "unsorted")
+
+
+def covering(**options):
+    """A test for few combinations of options, but such that any values of any three options come together in one."""
+    triples = {each: frozenset(combinations(enumerate(each), 3)) for each in product(*options.values())}
+    missing = set().union(*triples.values())
+    chosen = []
+    while missing:
+        chosen.append(max(triples, key=lambda each: len(missing & triples[each])))
+        missing -= triples[chosen[-1]]
+    ids = ["-".join(f"{name}={value}" for name, value in zip(options, each, strict=True)) for each in chosen]
+    return pytest.mark.parametrize(",".join(options), chosen, ids=ids)
 
 
 def pair(kind, **options):

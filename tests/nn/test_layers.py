@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 import recurra
 from recurra.recurrence.state import tensors
-from tests.nn.helpers import FORMS, KINDS, B, F, H, T, close, gradients, pair, results, sequences, state
+from tests.nn.helpers import FORMS, KINDS, B, F, H, T, close, covering, gradients, pair, results, sequences, state
 
 pytestmark = [
     pytest.mark.usefixtures("on_our_own"),
@@ -20,12 +20,7 @@ def kind(request):
     return request.param
 
 
-@pytest.mark.parametrize("given", TF, ids=["zeros", "hx"])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("batch_first", TF, ids=["time", "rows"])
-@pytest.mark.parametrize("bias", TF, ids=["bare", "bias"])
-@pytest.mark.parametrize("bidirectional", TF, ids=["one", "both"])
-@pytest.mark.parametrize("num_layers", [1, 3])
+@covering(kind=KINDS, num_layers=[1, 3], bidirectional=TF, bias=TF, batch_first=TF, form=FORMS, given=TF)
 def test_results_and_gradients_equal_torchs(kind, num_layers, bidirectional, bias, batch_first, form, given):
     options = dict(num_layers=num_layers, bidirectional=bidirectional, bias=bias, batch_first=batch_first)
     theirs, ours = pair(kind, **options)
@@ -79,20 +74,18 @@ def test_inputs_may_be_views(kind):
 
 
 @pytest.mark.filterwarnings("ignore:dropout option adds dropout after all but last")
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("batch_first", TF, ids=["time", "rows"])
-@pytest.mark.parametrize("rate", [0.0, 0.5, 1.0])
-def test_dropout_draws_torchs_masks(kind, rate, batch_first, form):
-    for options in ({"num_layers": 3}, {"num_layers": 2, "bidirectional": True}, {"num_layers": 1}):
-        theirs, ours = pair(kind, dropout=rate, batch_first=batch_first, **options)
-        x, input = sequences(theirs, form)
-        torch.manual_seed(3)
-        want, want_next = results(theirs, input), torch.rand(1)
-        torch.manual_seed(3)
-        got, got_next = results(ours, input), torch.rand(1)
-        close(got, want)
-        assert torch.equal(got_next, want_next)
-        close(gradients(got, [x, *ours.parameters()]), gradients(want, [x, *theirs.parameters()]))
+@covering(kind=KINDS, rate=[0.0, 0.5, 1.0], num_layers=[3, 2, 1], bidirectional=TF, batch_first=TF, form=FORMS)
+def test_dropout_draws_torchs_masks(kind, rate, num_layers, bidirectional, batch_first, form):
+    options = dict(num_layers=num_layers, bidirectional=bidirectional, batch_first=batch_first)
+    theirs, ours = pair(kind, dropout=rate, **options)
+    x, input = sequences(theirs, form)
+    torch.manual_seed(3)
+    want, want_next = results(theirs, input), torch.rand(1)
+    torch.manual_seed(3)
+    got, got_next = results(ours, input), torch.rand(1)
+    close(got, want)
+    assert torch.equal(got_next, want_next)
+    close(gradients(got, [x, *ours.parameters()]), gradients(want, [x, *theirs.parameters()]))
 
 
 def test_no_dropout_while_evaluating(kind):
