@@ -6,6 +6,7 @@ operands lie side by side in memory is one product as well.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -54,36 +55,56 @@ def at_every_step(program: Program, index: int, given: Arguments, series: Series
             raise ValueError(f"`{node}` is not known outside the loop")
 
 
-def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
-    """What the loop, or anything after it, reads of the hoisted nodes."""
+class Hoisting(NamedTuple):
+    """How the hoisted nodes are computed: which ones are wanted, what is read, and the products of each operand."""
+
+    wanted: frozenset[int]
+    reads: tuple[int, ...]
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@lru_cache(maxsize=1024)
+def _hoisting(schedule: Schedule) -> Hoisting:
     program, inside = schedule.program, {*schedule.hoisted}
     readers = {operand for index, node in enumerate(program.nodes) if index not in inside for operand in operands(node)}
     readers |= {*schedule.entering}  # a state that is hoisted is computed in the loop too
     wanted = inside & (readers | {*program.outputs} | {node for item in program.sums for node in uses(item)})
-    if not wanted:
-        return {}
     needed = ancestors(program, wanted)
-    reads = [index for index in needed if isinstance(program.nodes[index], Read)]
-    series = {index: at_every_step(program, index, given, {}) for index in reads}
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index in needed:
+        if isinstance(node := program.nodes[index], Product):
+            groups[node.operand].append(index)
+    ordered = tuple(
+        (operand, tuple(sorted(products, key=lambda index: _position(program, index))))
+        for operand, products in sorted(groups.items())
+    )
+    return Hoisting(frozenset(wanted), tuple(n for n in needed if isinstance(program.nodes[n], Read)), ordered)
+
+
+def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
+    """What the loop, or anything after it, reads of the hoisted nodes."""
+    program, how = schedule.program, _hoisting(schedule)
+    if not how.wanted:
+        return {}
+    series = {index: at_every_step(program, index, given, {}) for index in how.reads}
     steps, batch = next(iter(series.values())).shape[:2]
     batch_first = all(each.transpose(0, 1).is_contiguous() for each in series.values())
     in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
     known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for index in sorted(needed):
-        if isinstance(node := program.nodes[index], Product):
-            groups[node.operand].append(index)
-    for operand, products in sorted(groups.items()):
-        known |= evaluate(program, {operand}, known, given.weights)
-        products.sort(key=lambda index: _position(program, index))
+    for operand, products in how.groups:
+        if operand not in known:
+            known |= evaluate(program, {operand}, known, given.weights)
         joint = F.linear(known[operand], _stacked(program, products, given.weights))
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
-    values = evaluate(program, wanted, known, given.weights)
+    values = {index: known[index] for index in how.wanted if index in known}
+    if len(values) < len(how.wanted):
+        values = evaluate(program, how.wanted, known, given.weights)
     sizes = (batch, steps) if batch_first else (steps, batch)
     shaped = {node: value.unflatten(0, sizes) for node, value in values.items()}
     return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
 
 
+@lru_cache(maxsize=1024)
 def side_by_side(schedule: Schedule) -> list[int]:
     """The nodes to be left side by side in one tensor, in order: those of which sums of products are taken.
 
@@ -96,22 +117,40 @@ def side_by_side(schedule: Schedule) -> list[int]:
     return sorted(factors, key=lambda node: (min(factors[node]), max(factors[node]), node))
 
 
+class Deferring(NamedTuple):
+    """How the deferred nodes are computed: which ones are wanted, what is read, and the sums of products."""
+
+    wanted: frozenset[int]
+    needed: frozenset[int]
+    sums: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@lru_cache(maxsize=1024)
+def _deferring(schedule: Schedule) -> Deferring:
+    program, later = schedule.program, {*schedule.deferred}
+    wanted = later & ({*program.outputs} | {node for item in program.sums for node in uses(item)})
+    needed = {operand for node in later for operand in operands(program.nodes[node])} - later
+    sums = merged_products(program, later, wanted)
+    return Deferring(frozenset(wanted), frozenset(needed), tuple(sorted(sums.items())))
+
+
 def compute_deferred(schedule: Schedule, given: Arguments, known: Series) -> Series:
     """The outputs that no step waits for, and what else is needed of the deferred nodes.
 
     Args:
         known: the hoisted nodes, and those that left the loop.
     """
-    program, later = schedule.program, {*schedule.deferred}
-    wanted = later & ({*program.outputs} | {node for item in program.sums for node in uses(item)})
-    needed = {operand for node in later for operand in operands(program.nodes[node])} - later
-    reads = [node for node in needed if node in known or isinstance(program.nodes[node], Read)]
+    program, how = schedule.program, _deferring(schedule)
+    reads = [node for node in how.needed if node in known or isinstance(program.nodes[node], Read)]
     flat = {node: at_every_step(program, node, given, known).flatten(0, 1) for node in reads}
-    for node, parts in sorted(merged_products(program, later, wanted).items()):
-        flat |= evaluate(program, {_product(program, part).operand for part in parts}, flat, given.weights)
+    for node, parts in how.sums:
+        missing = {_product(program, part).operand for part in parts} - flat.keys()
+        flat |= evaluate(program, missing, flat, given.weights) if missing else {}
         flat[node] = _sum_of_products(program, parts, flat, given.weights)
     steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
-    values = evaluate(program, wanted, flat, given.weights)
+    values = {index: flat[index] for index in how.wanted if index in flat}
+    if len(values) < len(how.wanted):
+        values = evaluate(program, how.wanted, flat, given.weights)
     return {node: value.expand(steps * batch, -1).unflatten(0, (steps, batch)) for node, value in values.items()}
 
 

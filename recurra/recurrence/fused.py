@@ -1,7 +1,7 @@
 """From a cell and the user's tensors to a program and its, and back: the compiled path of a sequence layer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recurra.recurrence import reference
 from recurra.recurrence.check import disagreement
-from recurra.recurrence.guard import fetch
+from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
 from recurra.recurrence.operator import run
@@ -30,6 +30,8 @@ class Plan:
         lowered: the program and how to reach its tensors.
         fault: why the reference runs instead.
         checked: what has been compared with the reference, as (program, needs gradients).
+        held: where the weights are, if they are all parameters as they stand.
+        recipes: by variant of the program.
         stepper: for single steps without gradients, once one has been taken.
     """
 
@@ -37,6 +39,8 @@ class Plan:
     lowered: Lowered | None
     fault: NotFused | None
     checked: set[tuple[Program, bool]]
+    held: list[tuple[nn.Module, str, str]] | None = None
+    recipes: dict[Program, "Recipe"] = field(default_factory=dict)
     stepper: Any = None
 
 
@@ -87,7 +91,7 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
         lowered = lower(trace(cell, x, request.state))
     except NotFused as fault:
         return Plan(kind, None, fault, set())
-    return Plan(kind, lowered, None, set())
+    return Plan(kind, lowered, None, set(), held_weights(cell, lowered))
 
 
 @lru_cache(maxsize=512)
@@ -110,11 +114,12 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
     assert lowered is not None
     masked = request.lengths is not None, request.reset is not None
     program = variant(lowered.program, *masked, request.trajectory)
-    how = recipe(lowered, program)
+    if program not in plan.recipes:
+        plan.recipes[program] = recipe(lowered, program)
 
     def fused(given: Request) -> Result:
-        weights = lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
-        return run_recipe(how, weights, given, lowered.trace.structure)
+        weights = current_weights(cell, lowered, plan.held)
+        return run_recipe(plan.recipes[program], weights, given, lowered.trace.structure)
 
     use = program, torch.is_grad_enabled()
     if use not in plan.checked:
@@ -124,6 +129,31 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
             raise plan.fault
         plan.checked.add(use)
     return fused(request)
+
+
+def held_weights(cell: nn.Module, lowered: Lowered) -> list[tuple[nn.Module, str, str]] | None:
+    """Where the weights are, each as it is: owner, the owner's dictionary, name. None where some are computed."""
+    paths = {view: path for path, view in lowered.trace.named.items()}
+    values = dict(named_tensors(cell))
+    found = []
+    for view, shape, picked in lowered.sources:
+        path = paths.get(view)
+        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
+            return None
+        owner_path, _, name = path.rpartition(".")
+        owner = cell.get_submodule(owner_path)
+        space = next((space for space in ("_parameters", "_buffers") if name in vars(owner)[space]), None)
+        if space is None:
+            return None
+        found.append((owner, space, name))
+    return found
+
+
+def current_weights(cell: nn.Module, lowered: Lowered, held: list[tuple[nn.Module, str, str]] | None) -> list[Tensor]:
+    """The program's weights as they are now; ``held`` is what :func:`held_weights` found."""
+    if held is not None:
+        return [vars(owner)[space][name] for owner, space, name in held]
+    return lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
 
 
 class Recipe(NamedTuple):

@@ -43,9 +43,18 @@ def run(
     wanted = ""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*sequences, *states, *rows, *weights)):
         wanted = "?" + "".join("1" if tensor.requires_grad else "0" for tensor in (*sequences, *rows, *weights))
-    operator = torch.ops.recurra.run.default
-    found = operator(list(sequences), list(states), list(rows), list(weights), steps, program, wanted)
+    lists = list(sequences), list(states), list(rows), list(weights)
+    if torch.compiler.is_compiling():
+        found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
+    elif wanted:
+        found = list(_Loop.apply(lists, steps, program, wanted, *(tensor for tensors in lists for tensor in tensors)))
+    else:
+        found = _run(*lists, steps, program, wanted)
     return found[:outputs], found[outputs : outputs + len(states)]
+
+
+Lists = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
+"""Sequences, states, rows and weights."""
 
 
 class Training(NamedTuple):
@@ -219,8 +228,8 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
     if torch.is_grad_enabled():
         return *_backward_twice(step, lists, given, ctx.steps), None, None, None
     remembered = [*saved[: last.start], *saved[last.stop :]]
-    operator = torch.ops.recurra.run_backward.default
-    found = iter(operator(given, *lists, remembered, ctx.steps, ctx.program, ctx.wanted))
+    compute: Any = torch.ops.recurra.run_backward.default if torch.compiler.is_compiling() else _run_backward
+    found = iter(compute(given, *lists, remembered, ctx.steps, ctx.program, ctx.wanted))
     sequences, rows, weights = _flags(ctx)
     every = [sequences, [True] * len(lists[1]), rows, weights]
     return *([next(found) if flag else None for flag in flags] for flags in every), None, None, None
@@ -246,6 +255,23 @@ def _backward_twice(
         found = iter(torch.autograd.grad(values, needed, given, create_graph=True, allow_unused=True))
     for tensors in lists:
         yield [next(found) if tensor.requires_grad else None for tensor in tensors]
+
+
+class _Loop(torch.autograd.Function):
+    """The operator without the dispatcher, whose handling of lists takes longer than many a loop."""
+
+    @staticmethod
+    def forward(ctx: Any, lists: Lists, steps: int, program: str, wanted: str, *flat: Tensor) -> Any:
+        output = _run(*lists, steps, program, wanted)
+        _setup_context(ctx, (*lists, steps, program, wanted), output)
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*output[ctx.last.stop :])
+        return tuple(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        *lists, _, _, _ = _backward(ctx, list(gradients))
+        return None, None, None, None, *(gradient for gradients in lists for gradient in gradients)
 
 
 _library.impl("run", _run, "CPU")

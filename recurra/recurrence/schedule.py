@@ -7,7 +7,7 @@
 """
 
 from collections import Counter, defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from recurra.recurrence.graph import Graph, Value
@@ -51,8 +51,9 @@ class Stage(NamedTuple):
     groups: tuple[Group, ...]
 
 
-class Schedule(NamedTuple):
-    """A program, cut up.
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A program, cut up. Two schedules are never equal: what follows from one can be kept by it.
 
     Args:
         program: the program; sums that are taken within the loop have become states of it.

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Plans, features, joined, nested, recipe
-from recurra.recurrence.guard import fetch, named_tensors
+from recurra.recurrence.fused import Plans, current_weights, features, held_weights, joined, nested, recipe
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.paths import obstacle
 from recurra.recurrence.state import State, map_state, tensors
@@ -22,7 +21,7 @@ class Stepper:
     def __init__(self, cell: nn.Module, lowered: Lowered) -> None:
         self.cell, self.lowered = cell, lowered
         self.single = Single(lowered.program, lowered.trace.dtype)
-        self._held = _held_weights(cell, lowered)
+        self._held = held_weights(cell, lowered)
         self._whole = _are_whole(lowered)
         self._how = recipe(lowered, lowered.program)
 
@@ -33,7 +32,7 @@ class Stepper:
         else:
             sequences = features(x, 1, self._how.sequences, lowered.trace.dtype)
             states = features(state, 1, self._how.states, lowered.trace.dtype)
-        weights = self._weights()
+        weights = current_weights(self.cell, lowered, self._held)
         for group in (sequences, states, weights):
             for place, tensor in enumerate(group):
                 if not tensor.is_contiguous():
@@ -42,11 +41,6 @@ class Stepper:
         if self._whole and len(outputs) == 1:
             return outputs[0], _rebuilt(lowered.trace.structure, new)
         return joined(outputs, lowered.output_shape), nested(self._how, new, lowered.trace.structure)
-
-    def _weights(self) -> list[Tensor]:
-        if self._held is not None:
-            return [vars(owner)[space][name] for owner, space, name in self._held]
-        return self.lowered.weights({name: fetch(self.cell, name) for name in self.lowered.parameters})
 
 
 def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
@@ -72,24 +66,6 @@ def _are_whole(lowered: Lowered) -> bool:
     wide = all(len(view.shape) == 2 and view.dtype == lowered.trace.dtype for view in given)
     single = len(lowered.sequences) == len(lowered.trace.inputs) and len(lowered.states) == len(lowered.trace.states)
     return wide and single and len(lowered.output_shape) == 1
-
-
-def _held_weights(cell: nn.Module, lowered: Lowered) -> list[tuple[nn.Module, str, str]] | None:
-    """Where the weights are, each as it is: owner, the owner's dictionary, name. None where some are computed."""
-    paths = {view: path for path, view in lowered.trace.named.items()}
-    values = dict(named_tensors(cell))
-    found = []
-    for view, shape, picked in lowered.sources:
-        path = paths.get(view)
-        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
-            return None
-        owner_path, _, name = path.rpartition(".")
-        owner = cell.get_submodule(owner_path)
-        space = next((space for space in ("_parameters", "_buffers") if name in vars(owner)[space]), None)
-        if space is None:
-            return None
-        found.append((owner, space, name))
-    return found
 
 
 def _rebuilt(structure: State, leaves: list[Tensor]) -> State:

@@ -175,15 +175,15 @@ def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[
     node = layout.program.nodes[product]
     assert isinstance(node, Product)
     weight = weights[node.index]
-    block = weight[node.rows.start : node.rows.start + node.rows.size]
-    block = block[:, node.columns.start : node.columns.start + node.columns.size]
-    block = block.T if node.transposed else block
-    if layout.packed and len(block) < layout.lanes:
-        block = F.pad(block, (0, 0, 0, layout.lanes - len(block)))
-    elif not layout.packed and block.stride(0 if node.transposed else 1) != 1:
-        block = block.T.contiguous().T if node.transposed else block.contiguous()
-    held.append(block)
-    return block.data_ptr(), block.stride(0), block.stride(1)
+    down, across = weight.stride()
+    start = node.rows.start * down + node.columns.start * across
+    down, across = (across, down) if node.transposed else (down, across)
+    if node.width >= layout.lanes:
+        return weight.data_ptr() + start * weight.element_size(), down, across
+    # too few results for a vector: the kernel would read behind the matrix
+    block = weight.as_strided((node.width, node.depth), (down, across), weight.storage_offset() + start)
+    held.append(F.pad(block, (0, 0, 0, layout.lanes - node.width)))
+    return held[-1].data_ptr(), node.depth, 1
 
 
 def team_for(work: int, batch: int) -> tuple[int, bool]:

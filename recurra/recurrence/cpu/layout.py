@@ -1,5 +1,7 @@
 """Where everything is while a loop runs: what the generated function is given, and in which order it is given it."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from recurra.recurrence.program import Product, Program, Read, Weight, operands
@@ -39,8 +41,9 @@ class Blocks(NamedTuple):
         return self.lanes * self.vectors
 
 
-class Layout(NamedTuple):
-    """Everything the generator and the caller of a loop have to agree on.
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Everything the generator and the caller of a loop have to agree on. Two layouts are never equal.
 
     Args:
         schedule: what to compute.
@@ -85,6 +88,7 @@ WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "p
 NUMBERS = {"steps", "batch", "by_rows", "alone", "packed"}
 
 
+@lru_cache(maxsize=1024)
 def arguments(layout: Layout) -> list[tuple[str, int, str]]:
     """What follows them: (kind, index, and for each word whether it is an address "a" or a stride "s" in elements).
 
