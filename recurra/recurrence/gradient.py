@@ -150,9 +150,12 @@ def _propagate(gradients: _Gradients, index: int, wanted: Wanted) -> Iterator[Ou
 def _to_remember(program: Program, joint: Program) -> Iterator[int]:
     """The nodes of ``program``, beside its outputs, whose values its gradients cannot do without."""
     needed = ancestors(joint, results(joint), known=range(len(program.nodes)))
+    # computed again, by other instructions, it may differ in the last bit, and nothing would equal the maximum
+    compared = {node.operand for node in program.nodes if isinstance(node, Reduce) and node.operation == "max"}
     at_hand = set(program.outputs)
     for index, node in enumerate(program.nodes):
-        if isinstance(node, Read | Weight | Scalar) or isinstance(node, Apply) and at_hand.issuperset(node.operands):
+        known = isinstance(node, Apply) and at_hand.issuperset(node.operands) and index not in compared & needed
+        if known or isinstance(node, Read | Weight | Scalar):
             at_hand.add(index)
         elif index in needed and index not in at_hand:
             at_hand.add(index)

@@ -57,9 +57,10 @@ def everything(layer: Recurrent, given: Problem, result: tuple[Tensor, State]) -
 
 
 def difference(one: list[Tensor], other: list[Tensor]) -> float:
-    """The largest, each tensor's by its own largest element, or by 1 where that is smaller."""
+    """The largest, each tensor's by its own largest element, or by 1 where that is smaller; NaN where any is."""
 
     def relative(a: Tensor, b: Tensor) -> float:
         return ((a - b).abs().max() / b.abs().max().clamp(min=1)).item()
 
-    return max(relative(a.double(), b.double()) for a, b in zip(one, other, strict=True) if b.numel())
+    found = [relative(a.double(), b.double()) for a, b in zip(one, other, strict=True) if b.numel()]
+    return torch.tensor(found, dtype=torch.float64).max().item()

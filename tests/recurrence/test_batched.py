@@ -1,15 +1,19 @@
 """What is computed before and after the loop, beside the meaning of the whole program, where the two have to meet."""
 
+import random
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
+from recurra.layers import Recurrent
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import execute
 from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.program import Outer, Span
+from tests.recurrence.parity import by_reference, difference, everything, problem
 from tests.recurrence.programs import finish, inputs
 
 ALL = Span(0, 3)
@@ -65,3 +69,25 @@ def test_what_lies_outside_the_loop_reads_what_a_step_would(build, steps, monkey
     results = [*found.outputs, *found.states, *found.weights.values()]
     for one, other in zip(results, [*wanted.outputs, *wanted.states, *wanted.sums], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+
+
+class Largest(nn.Module):
+    """A state that looks at the largest of its features, after a function that the gradient could compute again."""
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, 9, dtype=torch.float64)
+
+    def forward(self, x, h):
+        return torch.tanh(x + h * torch.tanh(h).amax(1, keepdim=True))
+
+
+def test_the_largest_is_found_again_by_other_instructions():
+    """The loop and torch differ in the last bit of tanh: of two that should be equal neither is then the largest."""
+    layer = Recurrent(Largest())
+    for seed in range(5):
+        given = problem(layer, 9, random.Random(seed), torch.float64)
+        found = difference(
+            everything(layer, given, layer(*given)), everything(layer, given, by_reference(layer, given))
+        )
+        assert found < 1e-14
+    assert layer.explain().path == "cpu"

@@ -1,5 +1,6 @@
 """That the random cells are what comparisons need: repeatable, of every kind, recurrent, well conditioned."""
 
+import math
 import random
 from collections import Counter
 
@@ -61,3 +62,5 @@ def test_a_difference_is_seen_in_any_place():
         changed = [each.clone() for each in base]
         changed[k].view(-1)[-1] += 1e-3 * changed[k].abs().max().clamp(min=1)
         assert abs(difference(changed, base) - 1e-3) < 1e-9
+        changed[k].view(-1)[-1] = math.nan
+        assert math.isnan(difference(changed, base))
