@@ -34,13 +34,14 @@ def operations(cut: Schedule, stage: int) -> list[str]:
 
 
 def test_lstm_has_one_stage_its_inputs_hoisted():
-    program = lstm()
-    cut = schedule(program)
+    cut = schedule(lstm())
     assert products(cut, 0) == [4, 0, 0] and products(cut, 1) == [0, 4, 0]
     assert cut.entering == cut.hoisted and cut.deferred == ()
     (stage,) = cut.stages
     (group,) = stage.groups
-    assert stage.reduces == () and group.stores == tuple(sorted(program.next)) and cut.leaving == program.outputs
+    assert (
+        stage.reduces == () and group.stores == tuple(sorted(cut.program.next)) and cut.leaving == cut.program.outputs
+    )
     assert operations(cut, 0).count("sigmoid") == 3 and operations(cut, 0).count("tanh") == 2
 
 
@@ -97,11 +98,10 @@ def projected(hidden: int = 5) -> Program:
 
 
 def test_an_output_that_no_step_waits_for_is_deferred():
-    program = projected()
-    cut = schedule(program)
+    cut = schedule(projected())
     assert products(cut, 3) == [0, 0, 1] and len(cut.stages) == 1
     kinds = [type(cut.program.nodes[node]) for node in cut.deferred]
-    assert kinds == [Product, Apply, Reduce, Apply] and cut.leaving == program.next
+    assert kinds == [Product, Apply, Reduce, Apply] and cut.leaving == cut.program.next
 
 
 def test_an_output_of_inputs_alone_is_not_computed_twice():
