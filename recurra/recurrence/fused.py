@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recurra.recurrence import reference
 from recurra.recurrence.check import disagreement
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered, lower
@@ -78,10 +77,15 @@ class Plans:
 
 
 def _kind(inputs: Any, state: State, first: int) -> Any:
-    """What a trace stands for: shapes without batch and time, types, nesting."""
-    given = tuple((leaf.shape[first:], leaf.dtype) for leaf in tensors(inputs))
-    states = tuple((leaf.shape[1:], leaf.dtype) for leaf in tensors(state))
-    return given, states, reference.outline(inputs), reference.outline(state)
+    """What a trace stands for: nestings, with shapes without batch and time, and types."""
+    return _nesting(inputs, first), _nesting(state, 1)
+
+
+def _nesting(nest: Any, first: int) -> Any:
+    if isinstance(nest, Tensor):
+        return nest.shape[first:], nest.dtype
+    parts = nest.items() if isinstance(nest, dict) else enumerate(nest)
+    return type(nest), *[(key, _nesting(part, first)) for key, part in parts]
 
 
 def _planned(cell: nn.Module, request: Request) -> Plan:

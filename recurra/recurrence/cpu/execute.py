@@ -18,7 +18,7 @@ from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module,
 from recurra.recurrence.cpu.products import kernels
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
-from recurra.recurrence.program import Product, Program
+from recurra.recurrence.program import Product, Program, operands, uses
 from recurra.recurrence.schedule import schedule
 
 DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
@@ -96,16 +96,65 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
     batch = like.shape[-2]
     compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype])
     layout, cut = compiled.layout, compiled.layout.schedule
-    series: Series = compute_hoisted(cut, given)
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
     slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
-    series |= _room(layout, steps, batch, like)
-    _call(compiled, steps, batch, given._replace(states=states), series, slots)
+    series = _room(layout, steps, batch, like)
+    memory = _memory(compiled, batch, like)
+    piece = _piece(layout, given, steps, batch * like.element_size())
+    for begin in range(0, steps, piece):
+        size = min(piece, steps - begin)
+        if begin > 0:
+            states = [slot[begin - 1 if index in kept else 1] for index, slot in enumerate(slots)]
+        part = given._replace(sequences=[each[begin : begin + size] for each in given.sequences], states=states)
+        hoisted = compute_hoisted(cut, part)
+        leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
+        after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
+        _call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
+    if piece == steps:
+        series |= hoisted
     for state in kept:
         series.setdefault(layout.program.next[state], slots[state])
     last = [slot[steps - 1 if index in kept else (steps - 1) & 1] for index, slot in enumerate(slots)]
     return _outcome(layout, given, series, last, {index: slots[index] for index in kept})
+
+
+MOST_HOISTED, PIECE = 16 << 20, 8 << 20
+"""Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
+cache until the loop has read them, and the memory of all of them is not needed."""
+
+
+def _piece(layout: Layout, given: Arguments, steps: int, row_bytes: int) -> int:
+    """How many steps to take at a time, an even number where it is not all of them."""
+    cut, program = layout.schedule, layout.program
+    later = {*program.outputs, *(operand for node in cut.deferred for operand in operands(program.nodes[node]))}
+    later |= {node for item in program.sums for node in uses(item)}
+    bytes_each = row_bytes * sum(program.nodes[node].width for node in cut.entering)
+    whole = program.backwards or given.starts or not later.isdisjoint(cut.hoisted)
+    if whole or bytes_each * steps <= MOST_HOISTED:
+        return steps
+    return max(2, PIECE // bytes_each // 2 * 2)
+
+
+class Memory(NamedTuple):
+    """What the loop of a call works in, and the threads it is for."""
+
+    team: int
+    by_rows: bool
+    tensors: tuple[Tensor, ...]
+    kernels: int
+
+
+def _memory(compiled: Compiled, batch: int, like: Tensor) -> Memory:
+    layout = compiled.layout
+    team, by_rows = team_for(compiled.work, batch)
+    tensors = (
+        torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
+        like.new_empty(2 * batch * layout.scratch_size),
+        like.new_empty(team * compiled.tile_memory),
+        like.new_empty(layout.panels),
+    )
+    return Memory(team, by_rows, tensors, compiled.table.address(batch, team if by_rows else 1))
 
 
 def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor], kept: dict[int, Tensor]) -> Outcome:
@@ -129,7 +178,14 @@ def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
 
 
 def _call(
-    compiled: Compiled, steps: int, batch: int, given: Arguments, series: Series, slots: Sequence[Tensor]
+    compiled: Compiled,
+    steps: int,
+    batch: int,
+    given: Arguments,
+    series: Series,
+    slots: Sequence[Tensor],
+    memory: Memory,
+    packed: bool,
 ) -> None:
     """Hand the tensors over, in the order of `arguments`."""
     layout = compiled.layout
@@ -158,16 +214,9 @@ def _call(
             case "state":
                 held.append(given.states[index].contiguous())
                 words += [held[-1].data_ptr(), slots[index].data_ptr()]
-    like = slots[0] if slots else given.sequences[0]
-    team, by_rows = team_for(compiled.work, batch)
-    scratch = like.new_empty(2 * batch * layout.scratch_size)
-    tiles = like.new_empty(team * compiled.tile_memory)
-    panels = like.new_empty(layout.panels)
-    barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
-    addresses = [tensor.data_ptr() for tensor in (barrier, scratch, tiles, panels)]
-    addresses.append(compiled.table.address(batch, team if by_rows else 1))
-    words = [steps, batch, int(by_rows), int(team == 1), *addresses, 0, *words]
-    pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), team)
+    addresses = [*(tensor.data_ptr() for tensor in memory.tensors), memory.kernels]
+    words = [steps, batch, int(memory.by_rows), int(memory.team == 1), *addresses, int(packed), *words]
+    pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), memory.team)
 
 
 def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[Tensor]) -> tuple[int, int, int]:
