@@ -87,13 +87,14 @@ def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
     if not how.wanted:
         return {}
     series = {index: at_every_step(program, index, given, {}) for index in how.reads}
-    steps, batch = next(iter(series.values())).shape[:2]
+    steps, batch = given.sequences[0].shape[:2]
     batch_first = all(each.transpose(0, 1).is_contiguous() for each in series.values())
     in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
     known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
     for operand, products in how.groups:
         if operand not in known:
-            known |= evaluate(program, {operand}, known, given.weights)
+            (value,) = evaluate(program, {operand}, known, given.weights).values()
+            known[operand] = value.expand(steps * batch, -1)  # a number by itself has no rows
         joint = F.linear(known[operand], _stacked(program, products, given.weights))
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
     values = {index: known[index] for index in how.wanted if index in known}
@@ -143,11 +144,12 @@ def compute_deferred(schedule: Schedule, given: Arguments, known: Series) -> Ser
     program, how = schedule.program, _deferring(schedule)
     reads = [node for node in how.needed if node in known or isinstance(program.nodes[node], Read)]
     flat = {node: at_every_step(program, node, given, known).flatten(0, 1) for node in reads}
+    steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
     for node, parts in how.sums:
         missing = {_product(program, part).operand for part in parts} - flat.keys()
-        flat |= evaluate(program, missing, flat, given.weights) if missing else {}
+        found = evaluate(program, missing, flat, given.weights) if missing else {}
+        flat |= {operand: value.expand(steps * batch, -1) for operand, value in found.items()}
         flat[node] = _sum_of_products(program, parts, flat, given.weights)
-    steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
     values = {index: flat[index] for index in how.wanted if index in flat}
     if len(values) < len(how.wanted):
         values = evaluate(program, how.wanted, flat, given.weights)
