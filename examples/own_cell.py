@@ -57,6 +57,10 @@ def main() -> None:
         if update % 30 == 29:
             print(f"update {update + 1}: loss {loss.item():.3f} (guessing: 0.693)")
 
+    print()
+    print("How it ran, with nothing in the cell about it:")
+    print(layer.explain())
+
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Every element-wise operation the compiler knows: what it means, its gradient, and its vector instructions.
 
-To add one, add a line to `OPERATIONS`, and its name in PyTorch's tracing to the table in `lower.py`.
+To add one, add an entry to `OPERATIONS`, and its name in ATen to the table in `aten.py` (``docs/compiler.md`` does it).
 
 - ``meaning``: the PyTorch function, the ground truth that tests compare the instructions with.
 - ``gradient(g, y, *x)``: from the gradient g of the result y, the gradient of each operand in x, written as equations

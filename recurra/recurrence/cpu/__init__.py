@@ -1,1 +1,21 @@
-"""The machine-level floor of the compiler on processors: machines, explicit vectors, elementary functions, products."""
+"""The loop of a program on a processor.
+
+From below
+    machine.py      what the processor offers; LLVM, from a module's text to functions
+    vector.py       arithmetic on vectors, as instructions
+    functions.py    exp, tanh and their kin on vectors, with their errors
+    control.py      functions and counted loops
+    tile.py         the product kernel, in registers, and the packing of weights for it
+    streaming.py    products of few rows, with weights where they lie
+    products.py     these kernels, compiled when they are needed
+    pool.py         PyTorch's threads
+    team.py         threads that wait for each other
+
+The loop
+    layout.py       what the generated function is given, and where it keeps things
+    tables.py       which product kernels a loop calls
+    places.py       addresses of each value at each step
+    loop.py         the generator
+    execute.py      compiled once, then handed the user's tensors
+    single.py       one step of a stream
+"""
