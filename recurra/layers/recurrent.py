@@ -14,7 +14,7 @@ from recurra.recurrence.paths import answer, obstacle
 from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, tensors
-from recurra.recurrence.stream import step
+from recurra.recurrence.stream import Stream, step
 
 
 class Trajectory(NamedTuple):
@@ -89,6 +89,25 @@ class Recurrent(nn.Module):
             result = answer(self.cell, self.plans, self._request(x.unsqueeze(1), state, None, None))
             found = result.outputs.squeeze(1), result.state
         return found
+
+    def stream(self, batch_size: int, state: State | None = None) -> Stream:
+        """A stream with the weights as they are now, packed once and frozen, for many steps of many rows.
+
+        Args:
+            state: where it begins; the initial state where it is not given.
+
+        Raises:
+            ValueError: the cell has no compiled loop, or nothing says how many features x has.
+        """
+        begin = self.initial_state(batch_size) if state is None else state
+        example = self._example().expand(batch_size, 1, -1)
+        with torch.no_grad():
+            answer(self.cell, self.plans, self._request(example, begin, None, None))  # checked, like any first use
+        explanation = self.explain(example, begin)
+        plan = self.plans.known(example, begin, 2)
+        if plan is None or plan.lowered is None or explanation.reason is not None:
+            raise ValueError(f"a stream needs a compiled loop: {explanation.reason}")
+        return Stream(self.cell, plan.lowered, begin)
 
     def explain(self, x: Float[Tensor, "B T I"] | None = None, state: State | None = None) -> Explanation:
         """How calls run, and why not faster: as one compiled loop, and of which stages, or step by step.

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recurra.recurrence.batched import Arguments
+from recurra.recurrence.cpu.execute import DTYPES, call, compile_program, memory_for
 from recurra.recurrence.cpu.single import Single
 from recurra.recurrence.fused import Plans, current_weights, features, held_weights, joined, nested, recipe
 from recurra.recurrence.lower import Lowered
@@ -58,6 +60,54 @@ def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor
     if plan.stepper is None:
         plan.stepper = Stepper(cell, plan.lowered)
     return plan.stepper(x, state)
+
+
+class Stream:
+    """A stream of ``batch_size`` rows with frozen weights: packed once, they serve every step.
+
+    What is done to the layer's weights afterwards is not seen here. Gradients do not flow.
+
+    Attributes:
+        state: what the next step begins with; may be replaced by another of the same shapes.
+    """
+
+    def __init__(self, cell: nn.Module, lowered: Lowered, state: State) -> None:
+        self.state = state
+        self._lowered, self._how = lowered, recipe(lowered, lowered.program)
+        self._weights = [weight.detach().clone() for weight in current_weights(cell, lowered, None)]
+        program, dtype = lowered.program, lowered.trace.dtype
+        kept = frozenset(index for index, node in enumerate(program.next) if node in program.outputs)
+        self._compiled = compile_program(program, kept, frozenset(), DTYPES[dtype], single=True)
+        self._batch = next(tensors(state)).shape[0]
+        self._memory = memory_for(self._compiled, self._batch, torch.empty(0, dtype=dtype))
+        self._packed = False
+
+    @torch.no_grad()
+    def step(self, x: Tensor) -> Tensor:
+        """The output ``(B, ...)`` for the next input ``(B, ...)``; the state moves on.
+
+        Raises:
+            ValueError: an input or state of another shape or type than the stream was opened with.
+        """
+        trace, layout = self._lowered.trace, self._compiled.layout
+        for view, leaf in zip((*trace.inputs, *trace.states), (x, *tensors(self.state)), strict=True):
+            if leaf.shape != (self._batch, *view.shape[1:]) or leaf.dtype != view.dtype:
+                wanted = (self._batch, *view.shape[1:])
+                raise ValueError(f"the stream takes {wanted} of {view.dtype}, got {tuple(leaf.shape)} of {leaf.dtype}")
+        given = Arguments(
+            [each.unsqueeze(0) for each in features(x, 1, self._how.sequences, trace.dtype)],
+            features(self.state, 1, self._how.states, trace.dtype),
+            [],
+            self._weights,
+        )
+        new = [torch.empty(1, self._batch, width, dtype=trace.dtype) for width in layout.program.states]
+        widths = {node: layout.program.nodes[node].width for node in layout.leaving}
+        leaving = {node: torch.empty(1, self._batch, width, dtype=trace.dtype) for node, width in widths.items()}
+        call(self._compiled, 1, self._batch, given, leaving, new, self._memory, packed=self._packed)
+        self._packed = True
+        found = leaving | dict(zip(layout.program.next, new, strict=True))
+        self.state = nested(self._how, [each[0] for each in new], trace.structure)
+        return joined([found[node][0] for node in layout.program.outputs], self._how.output_shape)
 
 
 def _are_whole(lowered: Lowered) -> bool:

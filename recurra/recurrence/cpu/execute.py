@@ -100,7 +100,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
     slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
     series = _room(layout, steps, batch, like)
-    memory = _memory(compiled, batch, like)
+    memory = memory_for(compiled, batch, like)
     piece = _piece(layout, given, steps, batch * like.element_size())
     for begin in range(0, steps, piece):
         size = min(piece, steps - begin)
@@ -110,7 +110,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
         hoisted = compute_hoisted(cut, part)
         leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
         after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
-        _call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
+        call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
     if piece == steps:
         series |= hoisted
     for state in kept:
@@ -145,7 +145,7 @@ class Memory(NamedTuple):
     kernels: int
 
 
-def _memory(compiled: Compiled, batch: int, like: Tensor) -> Memory:
+def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
     layout = compiled.layout
     team, by_rows = team_for(compiled.work, batch)
     tensors = (
@@ -177,7 +177,7 @@ def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
     return found | {node: like.new_empty(steps, batch, width[node]) for node in alone}
 
 
-def _call(
+def call(
     compiled: Compiled,
     steps: int,
     batch: int,

@@ -3,6 +3,7 @@
 import ctypes
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,11 +38,12 @@ class Single:
         self.compiled = compile_program(program, kept, frozenset(), DTYPES[dtype], single=True, packed=False)
         self.program, self.bytes = self.compiled.layout.program, BYTES[DTYPES[dtype]]
         self._memory = Memory()
-        self._entries: list[tuple[str, int, int, int]] = []
+        self._entries: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         self._words = [0] * len(WORDS)
         for kind, index, _ in arguments(self.compiled.layout):
             weight, offset, strides = self._argument(kind, index)
-            self._entries.append((kind, len(self._words), weight, offset))
+            kind = "weight" if kind in ("product", "vector") else kind
+            self._entries[kind].append((len(self._words), weight, offset))
             self._words += [0, *strides]
 
     def _argument(self, kind: str, index: int) -> tuple[int, int, tuple[int, ...]]:
@@ -74,13 +76,15 @@ class Single:
         for node in self.compiled.layout.leaving:
             found[node] = states[0].new_empty(batch, self.program.nodes[node].width)
         words = memory.words
-        for kind, place, index, offset in self._entries:
-            if kind == "product" or kind == "vector":
-                words[place] = weights[index].data_ptr() + offset
-            elif kind == "state":
-                words[place], words[place + 1] = states[index].data_ptr(), new[index].data_ptr()
-            else:
-                words[place] = (sequences[index] if kind == "sequence" else found[index]).data_ptr()
+        entries = self._entries
+        for place, index, offset in entries["weight"]:
+            words[place] = weights[index].data_ptr() + offset
+        for place, index, _ in entries["state"]:
+            words[place], words[place + 1] = states[index].data_ptr(), new[index].data_ptr()
+        for place, index, _ in entries["sequence"]:
+            words[place] = sequences[index].data_ptr()
+        for place, index, _ in entries["leaving"]:
+            words[place] = found[index].data_ptr()
         team = memory.team if time.perf_counter() - memory.last < IDLE else 1
         words[ALONE] = team == 1
         pool.run(self.compiled.function, self.compiled.address, words, team)

@@ -1,0 +1,81 @@
+"""Single steps and streams against whole sequences."""
+
+import pytest
+import torch
+
+from recurra.cells import CELLS
+from recurra.layers import Recurrent
+from recurra.recurrence.state import tensors
+
+BOUNDS = {torch.float32: 2e-6, torch.float64: 1e-14}
+FUSED = [name for name in CELLS if name != "mlstm"]
+
+
+def layer_and_sequence(name: str, dtype: torch.dtype, rows: int) -> tuple[Recurrent, torch.Tensor]:
+    torch.manual_seed(0)
+    return Recurrent(CELLS[name](5, 19).to(dtype)), torch.randn(rows, 6, 5, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize(("dtype", "rows"), [(torch.float32, 1), (torch.float64, 3)])
+def test_steps_give_what_the_sequence_gives(name: str, dtype: torch.dtype, rows: int) -> None:
+    layer, x = layer_and_sequence(name, dtype, rows)
+    with torch.no_grad():
+        whole, last = layer(x)
+        state = layer.initial_state(rows)
+        outputs = []
+        for t in range(x.shape[1]):
+            output, state = layer.step(x[:, t], state)
+            outputs.append(output)
+    assert layer.plans.found[0].stepper is not None and type(state) is type(last)
+    bound = BOUNDS[dtype] * max(1.0, float(whole.abs().max()))
+    torch.testing.assert_close(torch.stack(outputs, dim=1), whole, rtol=0, atol=bound)
+    for one, other in zip(tensors(state), tensors(last), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=BOUNDS[dtype] * max(1.0, float(other.abs().max())))
+
+
+def test_a_step_sees_every_edit_of_the_weights() -> None:
+    layer, x = layer_and_sequence("lstm", torch.float64, 1)
+    with torch.no_grad():
+        layer(x)
+        state = layer.initial_state(1)
+        before, _ = layer.step(x[:, 0], state)
+        before, _ = layer.step(x[:, 0], state)
+        layer.cell.g.W_x.data.mul_(2)
+        after, _ = layer.step(x[:, 0], state)
+        want, _ = layer.cell(x[:, 0], state)
+    torch.testing.assert_close(after, want, rtol=0, atol=1e-15)
+    assert not torch.equal(before, after)
+
+
+def test_a_step_with_gradients_has_them() -> None:
+    layer, x = layer_and_sequence("gru", torch.float64, 2)
+    with torch.no_grad():
+        for _ in range(3):
+            layer.step(x[:, 0], layer.initial_state(2))
+    output, _ = layer.step(x[:, 0].requires_grad_(), layer.initial_state(2))
+    want, _ = layer.cell(x[:, 0], layer.initial_state(2))
+    (one,), (other,) = (torch.autograd.grad(y.square().sum(), [layer.cell.r.W_x]) for y in (output, want))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_a_stream_keeps_the_weights_it_was_opened_with(name: str) -> None:
+    layer, x = layer_and_sequence(name, torch.float64, 7)
+    stream = layer.stream(7)
+    with torch.no_grad():
+        whole, last = layer(x)
+        for weight in layer.parameters():
+            weight.zero_()
+    outputs = torch.stack([stream.step(x[:, t]) for t in range(x.shape[1])], dim=1)
+    torch.testing.assert_close(outputs, whole, rtol=0, atol=1e-13 * max(1.0, float(whole.abs().max())))
+    for one, other in zip(tensors(stream.state), tensors(last), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-13 * max(1.0, float(other.abs().max())))
+
+
+def test_a_stream_says_what_it_takes() -> None:
+    layer, x = layer_and_sequence("lstm", torch.float32, 2)
+    with pytest.raises(ValueError, match=r"takes \(2, 5\) of torch.float32, got \(2, 4\) of torch.float32"):
+        layer.stream(2).step(x[:, 0, :4])
+    with pytest.raises(ValueError, match="needs a compiled loop: a product of two matrices"):
+        Recurrent(CELLS["mlstm"](5, 4)).stream(2)
