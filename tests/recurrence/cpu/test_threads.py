@@ -150,7 +150,7 @@ def test_four_threads_of_python_at_once_use_one_layer_and_one_loop(two_threads):
 
 
 PREAMBLE = """
-    import ctypes, os, sys, threading
+    import ctypes, os, signal
     import torch
     torch.set_num_threads(2)
     from recurra.recurrence.cpu import execute as engine
@@ -189,6 +189,7 @@ def test_a_child_of_a_process_that_has_used_the_pool_runs_alone():
         print(engine.team_for(4 * 64 * 64, 8)[0], flush=True)
         child = os.fork()
         if child == 0:
+            signal.alarm(30)  # one that hangs is not left behind
             print(engine.team_for(4 * 64 * 64, 8)[0], same(run(), want), flush=True)
             os._exit(0)
         print(os.waitpid(child, 0)[1], same(run(), want))
