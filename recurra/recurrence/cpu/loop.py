@@ -22,6 +22,7 @@ from recurra.recurrence.cpu.control import each
 from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
 from recurra.recurrence.cpu.places import Place, Places
+from recurra.recurrence.cpu.pool import pool
 from recurra.recurrence.cpu.products import Kernels
 from recurra.recurrence.cpu.tables import offsets
 from recurra.recurrence.cpu.team import emit_barrier, enter
@@ -82,7 +83,7 @@ class _Generator:
         function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), "loop")
         self.builder = ir.IRBuilder(function.append_basic_block("enter"))
         self.places = Places(self.builder, layout, dtype, function.args[0])
-        self.team = enter(self.builder, self.module, self.places.word["alone"])
+        self.team = enter(self.builder, self.module, self.places.word["alone"], pool() is not None)
         self.memory = self._tile_memory()
         self._run()
         self.builder.ret_void()

@@ -20,8 +20,14 @@ class Team(NamedTuple):
     size: Value
 
 
-def enter(builder: ir.IRBuilder, module: ir.Module, alone: Value) -> Team:
-    """The team of the region that OpenMP has opened; one thread where the caller is ``alone`` (has opened none)."""
+def enter(builder: ir.IRBuilder, module: ir.Module, alone: Value, pool: bool) -> Team:
+    """The team of the region that OpenMP has opened; one thread where the caller is ``alone`` (has opened none).
+
+    Args:
+        pool: whether there is an OpenMP to ask. A name that nothing resolves would end the process.
+    """
+    if not pool:
+        return Team(int64(0), int64(1))
     me = builder.zext(builder.call(_extern(module, "omp_get_thread_num", INT32, []), []), INT64)
     size = builder.zext(builder.call(_extern(module, "omp_get_num_threads", INT32, []), []), INT64)
     single = builder.icmp_signed("!=", alone, int64(0))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recurra.recurrence.cpu import execute as engine
+from recurra.recurrence.cpu import loop
 from recurra.recurrence.cpu.layout import lay_out
 from recurra.recurrence.cpu.loop import emit_loop
 from recurra.recurrence.cpu.machine import assembly, host, lanes, machine
@@ -77,3 +78,10 @@ def test_neon_loops_compute_in_vectors_and_wait_as_arm_does(name, dtype, vector)
     computed = [line for line in text.splitlines() if line.split()[:1] and line.split()[0] in ("fmul", "fmla", "fadd")]
     assert sum(vector in line for line in computed) > len(computed) / 2 > 5
     assert "ldar" in text and ("isb" in text or "yield" in text or "hint" in text)
+
+
+def test_without_a_pool_nothing_of_openmp_is_called(monkeypatch):
+    layout = lay_out(schedule(lstm(3, 8)), frozenset(), frozenset(), lanes(host(), "float32"), True)
+    assert "omp_get" in str(emit_loop(layout, host(), "float32", kernels(host(), "float32")))
+    monkeypatch.setattr(loop, "pool", lambda: None)
+    assert "omp" not in str(emit_loop(layout, host(), "float32", kernels(host(), "float32")))
