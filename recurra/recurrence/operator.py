@@ -106,12 +106,17 @@ def _run(
     if not wanted:
         kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
         outcome = execute(step, given, steps, kept)
-        return _distinct([*outcome.outputs, *outcome.states])
+        return _distinct([*outcome.outputs, *_own(outcome.states)])
     training = _training(program, wanted)
     outcome = execute(training.adjoint.forward, given, steps, training.kept)
     count = len(step.outputs)
     series = [outcome.series[state] for state in training.series]
-    return _distinct([*outcome.outputs[:count], *outcome.states, *outcome.outputs[count:], *series])
+    return _distinct([*outcome.outputs[:count], *_own(outcome.states), *outcome.outputs[count:], *series])
+
+
+def _own(states: list[Tensor]) -> list[Tensor]:
+    """Copies of the last states, which the loop leaves as views: what is returned may be edited in place."""
+    return [state.clone() for state in states]
 
 
 def _distinct(tensors: list[Tensor]) -> list[Tensor]:
