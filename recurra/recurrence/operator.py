@@ -215,8 +215,9 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> N
     *lists, ctx.steps, ctx.program, ctx.wanted = inputs
     ctx.lengths = [len(tensors) for tensors in lists]
     outputs, states = len(_program(ctx.program).outputs), len(lists[1])
-    ctx.save_for_backward(*(tensor for tensors in lists for tensor in tensors), *output)
     ctx.last = slice(outputs, outputs + states)
+    remembered = [*output[:outputs], *output[outputs + states :]]
+    ctx.save_for_backward(*(tensor for tensors in lists for tensor in tensors), *remembered)
 
 
 def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
@@ -228,13 +229,12 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
     step, last = _program(ctx.program), ctx.last
     given = [
         gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
-        for gradient, like in zip(gradients[: last.stop], saved, strict=False)
+        for gradient, like in zip(gradients[: last.stop], [*saved[: last.start], *lists[1]], strict=True)
     ]
     if torch.is_grad_enabled():
         return *_backward_twice(step, lists, given, ctx.steps), None, None, None
-    remembered = [*saved[: last.start], *saved[last.stop :]]
     compute: Any = torch.ops.recurra.run_backward.default if torch.compiler.is_compiling() else _run_backward
-    found = iter(compute(given, *lists, remembered, ctx.steps, ctx.program, ctx.wanted))
+    found = iter(compute(given, *lists, saved, ctx.steps, ctx.program, ctx.wanted))
     sequences, rows, weights = _flags(ctx)
     every = [sequences, [True] * len(lists[1]), rows, weights]
     return *([next(found) if flag else None for flag in flags] for flags in every), None, None, None

@@ -391,3 +391,15 @@ def test_half_precision_runs_by_the_reference(dtype):
     request = layer._request(x, None, None, None)
     assert "loops are compiled for float32 and float64" in str(obstacle([x]))
     assert torch.equal(layer(x)[0], reference.answer(layer.cell, request).outputs)
+
+
+def test_the_last_state_may_be_edited_in_place():
+    layer = Recurrent(CELLS["lstm"](3, 4).double())
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    found = []
+    for edit in (True, False):
+        outputs, state = layer(x)
+        s = state.s.mul_(2) if edit else state.s * 2
+        found.append(torch.autograd.grad(outputs.sum() + s.sum(), list(layer.parameters())))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
