@@ -160,7 +160,7 @@ LONG: dict[str, Any] = {"epochs": 3, "learning_rate": 0.05}
         {"schedule": "step"},
         {"precision": "bfloat16"},
         {"precision": "float64"},
-        {"validate_every": 1, "early_stopping": 2, "learning_rate": 0.5},
+        {"validate_every": 1, "early_stopping": 4, "learning_rate": 0.5},
     ],
     ids=str,
 )
