@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recurra.recurrence.interpret import evaluate
-from recurra.recurrence.program import Outer, Product, Program, Read, Span, ancestors, operands, uses
+from recurra.recurrence.program import Outer, Product, Program, Read, Scalar, Span, Weight, ancestors, operands, uses
 from recurra.recurrence.schedule import Schedule, merged_products
 
 Series = dict[int, Tensor]
@@ -49,10 +49,20 @@ def at_every_step(program: Program, index: int, given: Arguments, series: Series
             sequence, start = given.sequences[number], given.starts.get(number)
             return sequence if start is None else torch.cat([start.unsqueeze(0), sequence[:-1]])
         case Read(kind="row", index=number):
-            steps = next(iter([*given.sequences, *series.values()])).shape[0]
-            return given.rows[number].expand(steps, -1, -1)
+            return given.rows[number].expand(_sizes(given, series)[0], -1, -1)
+        case Weight(index=number, span=span):
+            return given.weights[number][_range(span)].expand(*_sizes(given, series), -1)
+        case Scalar(value=value):
+            like = next(iter([*given.sequences, *series.values()]))
+            return like.new_full((1,), value).expand(*like.shape[:2], -1)
         case node:
             raise ValueError(f"`{node}` is not known outside the loop")
+
+
+def _sizes(given: Arguments, series: Series) -> tuple[int, int]:
+    """T and B."""
+    steps, batch, _ = next(iter([*given.sequences, *series.values()])).shape
+    return steps, batch
 
 
 class Hoisting(NamedTuple):
@@ -81,14 +91,14 @@ def _hoisting(schedule: Schedule) -> Hoisting:
     return Hoisting(frozenset(wanted), tuple(n for n in needed if isinstance(program.nodes[n], Read)), ordered)
 
 
-def compute_hoisted(schedule: Schedule, given: Arguments) -> Series:
-    """What the loop, or anything after it, reads of the hoisted nodes."""
+def compute_hoisted(schedule: Schedule, given: Arguments, steps: int) -> Series:
+    """What the loop, or anything after it, reads of the hoisted nodes, at ``steps`` steps."""
     program, how = schedule.program, _hoisting(schedule)
     if not how.wanted:
         return {}
     series = {index: at_every_step(program, index, given, {}) for index in how.reads}
-    steps, batch = given.sequences[0].shape[:2]
-    batch_first = all(each.transpose(0, 1).is_contiguous() for each in series.values())
+    batch = next(iter([*given.states, *given.sequences])).shape[-2]
+    batch_first = bool(series) and all(each.transpose(0, 1).is_contiguous() for each in series.values())
     in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
     known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
     for operand, products in how.groups:

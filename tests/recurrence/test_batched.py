@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from recurra.layers import Recurrent
+from recurra.recurrence import reference
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import execute
 from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.program import Outer, Span
+from recurra.recurrence.request import Request
 from tests.recurrence.parity import by_reference, difference, everything, problem
 from tests.recurrence.programs import finish, inputs
 
@@ -90,4 +92,29 @@ def test_the_largest_is_found_again_by_other_instructions():
             everything(layer, given, layer(*given)), everything(layer, given, by_reference(layer, given))
         )
         assert found < 1e-14
+    assert layer.explain().path == "cpu"
+
+
+class Blind(nn.Module):
+    """A step that never looks at x; what it multiplies by its weights is the same at every step."""
+
+    def __init__(self, learnt: bool) -> None:
+        super().__init__()
+        self.weight = nn.Linear(3, 4, bias=False, dtype=torch.float64)
+        self.given = nn.Parameter(torch.ones(3, dtype=torch.float64)) if learnt else None
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        given = torch.ones(len(x), 3, dtype=h.dtype) if self.given is None else self.given.expand(len(x), 3)
+        return torch.tanh(h + self.weight(given))
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_a_step_that_reads_no_input(learnt: bool) -> None:
+    layer = Recurrent(Blind(learnt), initial_state=lambda rows: torch.zeros(rows, 4, dtype=torch.float64))
+    x = torch.zeros(2, 5, 3, dtype=torch.float64)
+    results = []
+    for outputs in (layer(x)[0], reference.answer(layer.cell, Request(x, layer.initial_state(2))).outputs):
+        results.append([outputs, *torch.autograd.grad(outputs.sum(), list(layer.parameters()))])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
     assert layer.explain().path == "cpu"

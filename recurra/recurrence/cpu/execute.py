@@ -107,7 +107,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
         if begin > 0:
             states = [slot[begin - 1 if index in kept else 1] for index, slot in enumerate(slots)]
         part = given._replace(sequences=[each[begin : begin + size] for each in given.sequences], states=states)
-        hoisted = compute_hoisted(cut, part)
+        hoisted = compute_hoisted(cut, part, size)
         leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
         after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
         call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
