@@ -19,6 +19,9 @@ from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.trace import NotFused, trace
 
+Held = list[tuple[nn.Module, str, str]]
+"""Where weights are: the owner, the owner's dictionary, the name in it."""
+
 
 @dataclass
 class Plan:
@@ -38,7 +41,7 @@ class Plan:
     lowered: Lowered | None
     fault: NotFused | None
     checked: set[tuple[Program, bool]]
-    held: list[tuple[nn.Module, str, str]] | None = None
+    held: Held | None = None
     recipes: dict[Program, "Recipe"] = field(default_factory=dict)
     stepper: Any = None
 
@@ -135,8 +138,8 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
     return fused(request)
 
 
-def held_weights(cell: nn.Module, lowered: Lowered) -> list[tuple[nn.Module, str, str]] | None:
-    """Where the weights are, each as it is: owner, the owner's dictionary, name. None where some are computed."""
+def held_weights(cell: nn.Module, lowered: Lowered) -> Held | None:
+    """Where the weights are, each as it is. None where some are computed."""
     paths = {view: path for path, view in lowered.trace.named.items()}
     values = dict(named_tensors(cell))
     found = []
@@ -153,7 +156,7 @@ def held_weights(cell: nn.Module, lowered: Lowered) -> list[tuple[nn.Module, str
     return found
 
 
-def current_weights(cell: nn.Module, lowered: Lowered, held: list[tuple[nn.Module, str, str]] | None) -> list[Tensor]:
+def current_weights(cell: nn.Module, lowered: Lowered, held: Held | None) -> list[Tensor]:
     """The program's weights as they are now; ``held`` is what :func:`held_weights` found."""
     if held is not None:
         return [vars(owner)[space][name] for owner, space, name in held]

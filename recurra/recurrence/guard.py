@@ -146,8 +146,9 @@ def _ties(cell: nn.Module) -> list[tuple[str, str]]:
     return found
 
 
-def _shapes(tensors: dict[str, Tensor | None]) -> list[torch.Size | None]:
-    return [None if tensor is None else tensor.shape for tensor in tensors.values()]
+def _shapes(tensors: dict[str, Tensor | None]) -> list[Any]:
+    """Shapes, types and devices: a loop reads numbers by their address."""
+    return [None if tensor is None else (tensor.shape, tensor.dtype, tensor.device) for tensor in tensors.values()]
 
 
 def _frozen(value: Any) -> Any:

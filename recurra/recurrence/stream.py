@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import DTYPES, call, compile_program, memory_for
 from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Plans, current_weights, features, held_weights, joined, nested, recipe
+from recurra.recurrence.fused import Held, Plans, current_weights, features, joined, nested, recipe
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.paths import obstacle
 from recurra.recurrence.state import State, map_state, tensors
@@ -20,10 +20,9 @@ FEW = 4
 class Stepper:
     """The single steps of one plan."""
 
-    def __init__(self, cell: nn.Module, lowered: Lowered) -> None:
-        self.cell, self.lowered = cell, lowered
+    def __init__(self, cell: nn.Module, lowered: Lowered, held: Held | None) -> None:
+        self.cell, self.lowered, self._held = cell, lowered, held
         self.single = Single(lowered.program, lowered.trace.dtype)
-        self._held = held_weights(cell, lowered)
         self._whole = _are_whole(lowered)
         self._how = recipe(lowered, lowered.program)
 
@@ -46,7 +45,7 @@ class Stepper:
 
 
 def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
-    """A single step; None where it has to go by `fused.answer`: with gradients, for more than a few rows, for a cell
+    """A single step; None where it has to go by `paths.answer`: with gradients, for more than a few rows, for a cell
     that prepares its inputs, or the first time."""
     leaves = [x, *tensors(state)]
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or hasattr(cell, "inputs") or obstacle(leaves):
@@ -58,7 +57,7 @@ def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor
     if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program, False) not in plan.checked:
         return None
     if plan.stepper is None:
-        plan.stepper = Stepper(cell, plan.lowered)
+        plan.stepper = Stepper(cell, plan.lowered, plan.held)
     return plan.stepper(x, state)
 
 

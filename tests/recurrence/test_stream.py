@@ -79,3 +79,17 @@ def test_a_stream_says_what_it_takes() -> None:
         layer.stream(2).step(x[:, 0, :4])
     with pytest.raises(ValueError, match="needs a compiled loop: a product of two matrices"):
         Recurrent(CELLS["mlstm"](5, 4)).stream(2)
+
+
+def test_weights_of_another_type_are_refused_not_misread() -> None:
+    layer, x = layer_and_sequence("lstm", torch.float32, 1)
+    state = layer.initial_state(1)
+    with torch.no_grad():
+        for _ in range(3):
+            layer.step(x[:, 0], state)
+        layer(x)
+        layer.double()
+        with pytest.raises(RuntimeError, match="same dtype"):
+            layer.step(x[:, 0], state)
+        with pytest.raises(RuntimeError, match="same dtype"):
+            layer(x, state)
