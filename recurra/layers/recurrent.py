@@ -108,10 +108,10 @@ class Recurrent(nn.Module):
         with torch.no_grad():
             answer(self.cell, self.plans, self._request(example, begin, None, None))  # checked, like any first use
         explanation = self.explain(example, begin)
-        plan = self.plans.known(example, begin, 2)
+        plan = self.plans.known(self.cell, example, begin, 2)
         if plan is None or plan.lowered is None or explanation.reason is not None:
             raise ValueError(f"a stream needs a compiled loop: {explanation.reason}")
-        return Stream(self.cell, plan.lowered, begin)
+        return Stream(plan, begin)
 
     def explain(self, x: Float[Tensor, "B T I"] | None = None, state: State | None = None) -> Explanation:
         """How calls run, and why not faster: as one compiled loop, and of which stages, or step by step.

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.check import disagreement
-from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
 from recurra.recurrence.operator import run
@@ -18,9 +17,7 @@ from recurra.recurrence.ragged import within
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.trace import NotFused, trace
-
-Held = list[tuple[nn.Module, str, str]]
-"""Where weights are: the owner, the owner's dictionary, the name in it."""
+from recurra.recurrence.weights import Weights
 
 
 @dataclass
@@ -28,33 +25,37 @@ class Plan:
     """How a cell runs: its program, or why it has none.
 
     Args:
+        cell: which one.
         kind: shapes and types that the trace stands for.
         lowered: the program and how to reach its tensors.
         fault: why the reference runs instead.
         checked: what has been compared with the reference, as (program, needs gradients).
-        held: where the weights are, if they are all parameters as they stand.
+        weights: of the program.
         recipes: by variant of the program.
-        stepper: for single steps without gradients, once one has been taken.
     """
 
+    cell: nn.Module
     kind: Any
     lowered: Lowered | None
     fault: NotFused | None
     checked: set[tuple[Program, bool]]
-    held: Held | None = None
+    weights: Weights | None = None
     recipes: dict[Program, "Recipe"] = field(default_factory=dict)
-    stepper: Any = None
 
 
 class Plans:
     """The plans of one layer. Copies of the layer, and its pickles, start without.
 
-    ``graphs``: how the weights of a program, by its text, follow from parameters, for graphs that are being captured.
+    Attributes:
+        found: one for each kind of call.
+        graphs: how the weights of a program, by its text, follow from parameters, for graphs that are being captured.
+        stepper: for single steps like the last one.
     """
 
     def __init__(self) -> None:
         self.found: list[Plan] = []
         self.graphs: dict[str, nn.Module] = {}
+        self.stepper: Any = None
 
     def __deepcopy__(self, memo: Any) -> "Plans":
         return Plans()
@@ -62,17 +63,17 @@ class Plans:
     def __reduce__(self) -> tuple[type["Plans"], tuple[()]]:
         return Plans, ()
 
-    def known(self, inputs: Any, state: State, first: int) -> Plan | None:
+    def known(self, cell: nn.Module, inputs: Any, state: State, first: int) -> Plan | None:
         """The plan for such inputs, whose features begin at dimension ``first``, unless the cell has changed."""
         kind = _kind(inputs, state, first)
         for plan in self.found:
-            if plan.kind == kind and (plan.lowered is None or plan.lowered.trace.guard.holds()):
+            if plan.cell is cell and plan.kind == kind and (plan.lowered is None or plan.lowered.trace.guard.holds()):
                 return plan
         return None
 
     def find(self, cell: nn.Module, request: Request) -> Plan:
         """The plan for a call, made if there is none yet or the cell has changed."""
-        plan = self.known(request.inputs, request.state, 2)
+        plan = self.known(cell, request.inputs, request.state, 2)
         if plan is None:
             plan = _planned(cell, request)
             self.found = [*(other for other in self.found if other.kind != plan.kind), plan]
@@ -97,8 +98,8 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
     try:
         lowered = lower(trace(cell, x, request.state))
     except NotFused as fault:
-        return Plan(kind, None, fault, set())
-    return Plan(kind, lowered, None, set(), held_weights(cell, lowered))
+        return Plan(cell, kind, None, fault, set())
+    return Plan(cell, kind, lowered, None, set(), Weights(cell, lowered))
 
 
 @lru_cache(maxsize=512)
@@ -117,16 +118,15 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
     Raises:
         NotFused: at the first use, where the loop and the reference disagree; the plan holds the fault from then on.
     """
-    lowered = plan.lowered
-    assert lowered is not None
+    lowered, weights = plan.lowered, plan.weights
+    assert lowered is not None and weights is not None
     masked = request.lengths is not None, request.reset is not None
     program = variant(lowered.program, *masked, request.trajectory)
     if program not in plan.recipes:
         plan.recipes[program] = recipe(lowered, program)
 
     def fused(given: Request) -> Result:
-        weights = current_weights(cell, lowered, plan.held)
-        return run_recipe(plan.recipes[program], weights, given, lowered.trace.structure)
+        return run_recipe(plan.recipes[program], weights.read(), given, lowered.trace.structure)
 
     use = program, torch.is_grad_enabled()
     if use not in plan.checked:
@@ -136,31 +136,6 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
             raise plan.fault
         plan.checked.add(use)
     return fused(request)
-
-
-def held_weights(cell: nn.Module, lowered: Lowered) -> Held | None:
-    """Where the weights are, each as it is. None where some are computed."""
-    paths = {view: path for path, view in lowered.trace.named.items()}
-    values = dict(named_tensors(cell))
-    found = []
-    for view, shape, picked in lowered.sources:
-        path = paths.get(view)
-        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
-            return None
-        owner_path, _, name = path.rpartition(".")
-        owner = cell.get_submodule(owner_path)
-        space = next((space for space in ("_parameters", "_buffers") if name in vars(owner)[space]), None)
-        if space is None:
-            return None
-        found.append((owner, space, name))
-    return found
-
-
-def current_weights(cell: nn.Module, lowered: Lowered, held: Held | None) -> list[Tensor]:
-    """The program's weights as they are now; ``held`` is what :func:`held_weights` found."""
-    if held is not None:
-        return [vars(owner)[space][name] for owner, space, name in held]
-    return lowered.weights({name: fetch(cell, name) for name in lowered.parameters})
 
 
 class Recipe(NamedTuple):

@@ -11,6 +11,14 @@ from torch.nn.modules import module as torch_module
 
 _OPAQUE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, torch.Generator)
 _TENSORS = ("_parameters", "_buffers")
+_ASIDE = {
+    *_TENSORS,
+    "_non_persistent_buffers_set",
+    *(f"_{when}_hooks" for when in ("state_dict", "state_dict_pre", "load_state_dict_pre", "load_state_dict_post")),
+    *(f"_forward_{what}" for what in ("hooks_with_kwargs", "hooks_always_called", "pre_hooks_with_kwargs")),
+}
+"""Attributes of a module that say nothing about a step: tensors have a guard of their own, and the last three follow
+from the hooks themselves."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -49,31 +57,40 @@ class Guard:
         self._spaces = []
         self._shapes = []
         for space in _spaces(cell):
-            names = [name for name, value in space.items() if name not in _TENSORS and not isinstance(value, Tensor)]
+            names = [name for name, value in space.items() if name not in _ASIDE and not isinstance(value, Tensor)]
             if names:
                 getter = itemgetter(*names)
                 self._spaces.append((space, len(space), getter, _frozen(getter(space))))
             for name in _TENSORS:
                 tensors = space.get(name)
                 if isinstance(tensors, dict) and tensors:
-                    self._shapes.append((tensors, _shapes(tensors)))
+                    self._shapes.append((space, name, _shapes(tensors)))
         self._ties = _ties(cell)
         self._cell = cell
 
     def holds(self) -> bool:
         """Whether the trace still stands."""
+        return self.attributes_hold() and self._tensors_hold()
+
+    def attributes_hold(self) -> bool:
+        """Whether all but the tensors of the cell is as it was."""
         try:
             for space, size, getter, expected in self._spaces:
                 if len(space) != size or getter(space) != expected:
                     return False
-            for tensors, shapes in self._shapes:
-                if _shapes(tensors) != shapes:
-                    return False
-            if torch_module._has_any_global_hook():
-                return False
-            return all(fetch(self._cell, one) is fetch(self._cell, other) for one, other in self._ties)
-        except (KeyError, AttributeError, TypeError, ValueError, RuntimeError):
+            return not torch_module._has_any_global_hook()
+        except (KeyError, TypeError, ValueError, RuntimeError):
             return False  # an attribute is gone, or its comparison has no answer
+
+    def _tensors_hold(self) -> bool:
+        """Whether the tensors have the shapes they had, and are tied as they were."""
+        try:
+            for space, name, shapes in self._shapes:
+                if _shapes(space[name]) != shapes:
+                    return False
+            return all(fetch(self._cell, one) is fetch(self._cell, other) for one, other in self._ties)
+        except (KeyError, AttributeError, TypeError):
+            return False
 
 
 class Snapshot:

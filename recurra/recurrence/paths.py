@@ -42,10 +42,15 @@ def obstacle(leaves: list[Tensor]) -> str | None:
     strange = next((leaf.dtype for leaf in leaves if leaf.is_floating_point() and leaf.dtype not in DTYPES), None)
     if strange is not None:
         return f"the tensors are of {strange}, and loops are compiled for float32 and float64"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on, and compiled loops do not change the type"
     if any(leaf.shape[0] == 0 for leaf in leaves):
         return "the batch is empty"
+    return mode()
+
+
+def mode() -> str | None:
+    """Why every call has to run by the reference at present."""
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast is on, and compiled loops do not change the type"
     if torch.compiler.is_compiling():
         return None  # transforms are around the graph then, not in it
     if torch._C._functorch.peek_interpreter_stack() is not None:

@@ -1,5 +1,7 @@
 """Streams: single steps without gradients, where every microsecond around the arithmetic counts."""
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -8,57 +10,92 @@ from torch import Tensor, nn
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import DTYPES, call, compile_program, memory_for
 from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Held, Plans, current_weights, features, joined, nested, recipe
+from recurra.recurrence.fused import Plan, Plans, features, joined, nested, recipe
 from recurra.recurrence.lower import Lowered
-from recurra.recurrence.paths import obstacle
+from recurra.recurrence.paths import mode, obstacle
 from recurra.recurrence.state import State, map_state, tensors
+from recurra.recurrence.weights import LIKENESS
 
 FEW = 4
 """Rows up to which weights are read where they lie; packing them first pays for more."""
 
 
 class Stepper:
-    """The single steps of one plan."""
+    """The single steps of one plan.
 
-    def __init__(self, cell: nn.Module, lowered: Lowered, held: Held | None) -> None:
-        self.cell, self.lowered, self._held = cell, lowered, held
-        self.single = Single(lowered.program, lowered.trace.dtype)
-        self._whole = _are_whole(lowered)
+    A step like an earlier one is known by its tensors' `LIKENESS` alone; that nothing about the cell has changed is
+    made sure of every time.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        lowered, weights = plan.lowered, plan.weights
+        assert lowered is not None and weights is not None
+        self.cell, self._lowered, self._read = plan.cell, lowered, weights.read
+        guard = lowered.trace.guard
+        self._holds = guard.attributes_hold if weights.all else guard.holds
+        self._weights = list(map(LIKENESS, weights.read()))
+        self._single = Single(lowered.program, lowered.trace.dtype)
+        self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
+        self._nested = _nesting(lowered.trace.structure)
         self._how = recipe(lowered, lowered.program)
+        self._known: list[list[Any]] = []
 
-    def __call__(self, x: Any, state: State) -> tuple[Tensor, State]:
-        lowered = self.lowered
+    def again(self, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """The step, where it is like an earlier one, and the cell as it was then."""
+        leaves = [x, state] if isinstance(state, Tensor) else [x, *state]
+        if _likeness(state, leaves) not in self._known or not self._holds():
+            return None
+        weights = self._read()
+        if list(map(LIKENESS, weights)) != self._weights:
+            return None
+        return self._step(leaves[:1], leaves[1:], weights)
+
+    def first(self, x: Any, state: State) -> tuple[Tensor, State]:
+        """A step that the plan has been found to stand for."""
+        if not self._whole:
+            sequences = features(x, 1, self._how.sequences, self._lowered.trace.dtype)
+            states = features(state, 1, self._how.states, self._lowered.trace.dtype)
+            return self._step(sequences, states, self._read())
+        likeness = _likeness(state, [x, state] if isinstance(state, Tensor) else [x, *state])
+        if likeness is not None:
+            self._known.append(likeness)
+        return self._step([*tensors(x)], [*tensors(state)], self._read())
+
+    def _step(self, sequences: list[Tensor], states: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, State]:
+        if not all(map(Tensor.is_contiguous, [*sequences, *states, *weights])):
+            sequences, states, weights = (list(map(Tensor.contiguous, part)) for part in (sequences, states, weights))
+        outputs, new = self._single(sequences, states, weights)
         if self._whole:
-            sequences, states = list(tensors(x)), list(tensors(state))
-        else:
-            sequences = features(x, 1, self._how.sequences, lowered.trace.dtype)
-            states = features(state, 1, self._how.states, lowered.trace.dtype)
-        weights = current_weights(self.cell, lowered, self._held)
-        for group in (sequences, states, weights):
-            for place, tensor in enumerate(group):
-                if not tensor.is_contiguous():
-                    group[place] = tensor.contiguous()
-        outputs, new = self.single(sequences, states, weights)
-        if self._whole and len(outputs) == 1:
-            return outputs[0], _rebuilt(lowered.trace.structure, new)
-        return joined(outputs, lowered.output_shape), nested(self._how, new, lowered.trace.structure)
+            return outputs[0], self._nested(new)
+        return joined(outputs, self._how.output_shape), nested(self._how, new, self._lowered.trace.structure)
+
+
+def _likeness(state: State, leaves: list[Any]) -> list[Any] | None:
+    """What steps have in common whose tensors are like these; None where the state nests deeper."""
+    try:
+        return [type(state), *map(LIKENESS, leaves)]
+    except AttributeError:
+        return None
 
 
 def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
     """A single step; None where it has to go by `paths.answer`: with gradients, for more than a few rows, for a cell
     that prepares its inputs, or the first time."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or mode() is not None:
+        return None
+    found = plans.stepper.again(x, state) if plans.stepper is not None and plans.stepper.cell is cell else None
+    return _first_step(cell, plans, x, state) if found is None else found
+
+
+def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
     leaves = [x, *tensors(state)]
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or hasattr(cell, "inputs") or obstacle(leaves):
+    if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != x.shape[0] for leaf in leaves):
         return None
-    batch = x.shape[0]
-    if not 0 < batch <= FEW or any(leaf.shape[0] != batch for leaf in leaves):
-        return None
-    plan = plans.known(x, state, 1)
+    plan = plans.known(cell, x, state, 1) if x.shape[0] <= FEW else None
     if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program, False) not in plan.checked:
         return None
-    if plan.stepper is None:
-        plan.stepper = Stepper(cell, plan.lowered, plan.held)
-    return plan.stepper(x, state)
+    plans.stepper = Stepper(plan)
+    return plans.stepper.first(x, state)
 
 
 class Stream:
@@ -70,10 +107,12 @@ class Stream:
         state: what the next step begins with; may be replaced by another of the same shapes.
     """
 
-    def __init__(self, cell: nn.Module, lowered: Lowered, state: State) -> None:
+    def __init__(self, plan: Plan, state: State) -> None:
+        lowered, weights = plan.lowered, plan.weights
+        assert lowered is not None and weights is not None
         self.state = state
         self._lowered, self._how = lowered, recipe(lowered, lowered.program)
-        self._weights = [weight.detach().clone() for weight in current_weights(cell, lowered, None)]
+        self._weights = [weight.detach().clone() for weight in weights.read()]
         program, dtype = lowered.program, lowered.trace.dtype
         kept = frozenset(index for index, node in enumerate(program.next) if node in program.outputs)
         self._compiled = compile_program(program, kept, frozenset(), DTYPES[dtype], single=True)
@@ -117,11 +156,15 @@ def _are_whole(lowered: Lowered) -> bool:
     return wide and single and len(lowered.output_shape) == 1
 
 
-def _rebuilt(structure: State, leaves: list[Tensor]) -> State:
-    """The leaves, nested like ``structure``."""
+def _nesting(structure: State) -> Callable[[list[Tensor]], State]:
+    """From the leaves of a state to the state, nested like ``structure``."""
     if isinstance(structure, Tensor):
-        return leaves[0]
+        return itemgetter(0)
     if isinstance(structure, tuple) and all(isinstance(part, Tensor) for part in structure):
-        return type(structure)(*leaves) if hasattr(structure, "_fields") else tuple(leaves)
-    remaining = iter(leaves)
-    return map_state(lambda _: next(remaining), structure)
+        return getattr(structure, "_make", tuple)
+
+    def nest(leaves: list[Tensor]) -> State:
+        remaining = iter(leaves)
+        return map_state(lambda _: next(remaining), structure)
+
+    return nest

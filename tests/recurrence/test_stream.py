@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from recurra.cells import CELLS
+from recurra.cells.elman import ElmanState
+from recurra.cells.lstm import LSTMState
 from recurra.layers import Recurrent
-from recurra.recurrence.state import tensors
+from recurra.recurrence.state import State, tensors
 
 BOUNDS = {torch.float32: 2e-6, torch.float64: 1e-14}
 FUSED = [name for name in CELLS if name != "mlstm"]
@@ -27,7 +29,7 @@ def test_steps_give_what_the_sequence_gives(name: str, dtype: torch.dtype, rows:
         for t in range(x.shape[1]):
             output, state = layer.step(x[:, t], state)
             outputs.append(output)
-    assert layer.plans.found[0].stepper is not None and type(state) is type(last)
+    assert layer.plans.stepper is not None and type(state) is type(last)
     bound = BOUNDS[dtype] * max(1.0, float(whole.abs().max()))
     torch.testing.assert_close(torch.stack(outputs, dim=1), whole, rtol=0, atol=bound)
     for one, other in zip(tensors(state), tensors(last), strict=True):
@@ -93,3 +95,54 @@ def test_weights_of_another_type_are_refused_not_misread() -> None:
             layer.step(x[:, 0], state)
         with pytest.raises(RuntimeError, match="same dtype"):
             layer(x, state)
+
+
+def stepped(name: str, rows: int) -> tuple[Recurrent, torch.Tensor]:
+    """A layer that has taken steps of so many rows, and an input for it."""
+    layer, x = layer_and_sequence(name, torch.float64, rows)
+    with torch.no_grad():
+        for _ in range(3):
+            layer.step(x[:, 0], layer.initial_state(rows))
+    assert layer.plans.stepper is not None
+    return layer, x
+
+
+def assert_same_step(layer: Recurrent, x: torch.Tensor, state: State) -> None:
+    with torch.no_grad():
+        found, want = layer.step(x, state), layer.cell(x, state)
+    for one, other in zip(tensors(found), tensors(want), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+
+
+@torch.no_grad()
+def test_a_cell_put_in_the_place_of_another_runs() -> None:
+    layer, x = stepped("lstm", 1)
+    layer(x)
+    layer.cell = CELLS["lstm"](5, 19).double()
+    assert_same_step(layer, x[:, 0], layer.initial_state(1))
+    want, _ = Recurrent(layer.cell)(x)
+    torch.testing.assert_close(layer(x)[0], want, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_a_step_sees_what_else_changes_about_the_cell() -> None:
+    layer, x = stepped("elman", 2)
+    state = ElmanState(torch.randn(2, 19, dtype=torch.float64))
+    layer.cell._phi = torch.sigmoid
+    assert_same_step(layer, x[:, 0], state)
+    layer.cell.h.W_h.data = torch.randn(19, 19, dtype=torch.float64).T
+    assert_same_step(layer, x[:, 0], state)
+    layer.cell.h.W_x = torch.nn.Parameter(torch.randn(19, 5, dtype=torch.float64))
+    assert_same_step(layer, x[:, 0], state)
+    layer.cell.h.W_x.data = torch.randn(19, 7, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        layer.step(x[:, 0], state)
+
+
+@torch.no_grad()
+def test_steps_of_other_rows_and_strides_take_turns() -> None:
+    layer, x = stepped("lstm", 4)
+    for rows in (1, 4, 2, 1, 3):
+        state = LSTMState(*torch.randn(2, 19, rows, dtype=torch.float64).transpose(1, 2))
+        assert_same_step(layer, x[:rows, 0], state)
+        assert_same_step(layer, x[:rows].transpose(1, 2)[..., 1], state)

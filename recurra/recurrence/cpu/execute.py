@@ -235,16 +235,21 @@ def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[
     return held[-1].data_ptr(), node.depth, 1
 
 
-def team_for(work: int, batch: int) -> tuple[int, bool]:
-    """How many threads for so many multiplications in a row's step, and whether they share rows or features."""
+SMALLEST_SHARE = 20_000
+"""Multiplications in one step below which threads cost more than they save."""
+
+
+def team_for(work: int, batch: int, least: int = SMALLEST_SHARE) -> tuple[int, bool]:
+    """How many threads for so many multiplications in a row's step, and whether they share rows or features.
+
+    Args:
+        least: multiplications in one step below which it is one thread.
+    """
     team = pool.threads()
-    if team == 1 or work * batch < SMALLEST_SHARE:
+    if team == 1 or work * batch < least:
         return 1, False
     return team, batch >= team * (FEW_EACH if work <= CACHED else MANY_EACH)
 
-
-SMALLEST_SHARE = 20_000
-"""Multiplications in one step below which threads cost more than they save."""
 
 CACHED = 500_000
 """Elements of the weights that fit into one core's cache, two mebibytes."""

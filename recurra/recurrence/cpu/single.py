@@ -20,6 +20,9 @@ from recurra.recurrence.program import Product, Program
 IDLE = 1e-3
 """Seconds after which the pool's threads sleep, and waking them costs more than they save in a step."""
 
+SMALLEST_SHARE = 200_000
+"""Multiplications below which opening a parallel region for one step costs more than it saves."""
+
 
 class Memory(threading.local):
     """What one thread works in, kept from step to step."""
@@ -27,6 +30,8 @@ class Memory(threading.local):
     def __init__(self) -> None:
         self.batch, self.team, self.last = 0, 1, 0.0
         self.words: Any = None
+        self.address = 0
+        self.weights: list[int] = []
         self.tensors: tuple[Tensor, ...] = ()
 
 
@@ -37,6 +42,8 @@ class Single:
         kept = frozenset(state for state, node in enumerate(program.next) if node in program.outputs)
         self.compiled = compile_program(program, kept, frozenset(), DTYPES[dtype], single=True, packed=False)
         self.program, self.bytes = self.compiled.layout.program, BYTES[DTYPES[dtype]]
+        places = [*self.program.next, *self.compiled.layout.leaving]
+        self._outputs = [places.index(node) for node in self.program.outputs]
         self._memory = Memory()
         self._entries: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         self._words = [0] * len(WORDS)
@@ -71,33 +78,34 @@ class Single:
         memory, batch = self._memory, states[0].shape[0]
         if memory.batch != batch:
             self._prepare(memory, batch, states[0])
-        new = [torch.empty_like(state) for state in states]
-        found = dict(zip(self.program.next, new, strict=True))
-        for node in self.compiled.layout.leaving:
-            found[node] = states[0].new_empty(batch, self.program.nodes[node].width)
         words = memory.words
-        entries = self._entries
-        for place, index, offset in entries["weight"]:
-            words[place] = weights[index].data_ptr() + offset
-        for place, index, _ in entries["state"]:
-            words[place], words[place + 1] = states[index].data_ptr(), new[index].data_ptr()
-        for place, index, _ in entries["sequence"]:
+        addresses = list(map(Tensor.data_ptr, weights))
+        if addresses != memory.weights:
+            for place, index, offset in self._entries["weight"]:
+                words[place] = addresses[index] + offset
+            memory.weights = addresses
+        found = list(map(torch.empty_like, states))
+        for place, index, _ in self._entries["state"]:
+            words[place], words[place + 1] = states[index].data_ptr(), found[index].data_ptr()
+        for place, index, _ in self._entries["sequence"]:
             words[place] = sequences[index].data_ptr()
-        for place, index, _ in entries["leaving"]:
-            words[place] = found[index].data_ptr()
+        for place, node, _ in self._entries["leaving"]:
+            found.append(states[0].new_empty(batch, self.program.nodes[node].width))
+            words[place] = found[-1].data_ptr()
         team = memory.team if time.perf_counter() - memory.last < IDLE else 1
         words[ALONE] = team == 1
-        pool.run(self.compiled.function, self.compiled.address, words, team)
+        pool.run(self.compiled.function, self.compiled.address, memory.address, team)
         memory.last = time.perf_counter()
-        return [found[node] for node in self.program.outputs], new
+        return [found[place] for place in self._outputs], found[: len(states)]
 
     def _prepare(self, memory: Memory, batch: int, like: Tensor) -> None:
         """Everything that stays the same from step to step."""
         scratch = like.new_empty(2 * batch * self.compiled.layout.scratch_size)
         barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
-        memory.team, by_rows = team_for(self.compiled.work, batch)
+        memory.team, by_rows = team_for(self.compiled.work, batch, SMALLEST_SHARE)
         memory.tensors, memory.batch, memory.last = (scratch, barrier), batch, 0.0
-        memory.words = (ctypes.c_int64 * len(self._words))(*self._words)
+        memory.words, memory.weights = (ctypes.c_int64 * len(self._words))(*self._words), []
+        memory.address = ctypes.addressof(memory.words)
         head = {"steps": 1, "batch": batch, "by_rows": by_rows}
         head |= {"barrier": barrier.data_ptr(), "scratch": scratch.data_ptr()}
         for name, value in head.items():

@@ -1,0 +1,59 @@
+"""A program's weights, read from the cell's parameters as they are at the moment of a call."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from torch import Tensor, nn
+
+from recurra.recurrence.guard import fetch, named_tensors
+from recurra.recurrence.lower import Lowered
+
+LIKENESS: Callable[[Tensor], tuple[Any, ...]] = attrgetter("shape", "dtype", "is_cpu")
+"""What two tensors have in common where one may stand in for the other."""
+
+
+class Weights:
+    """Where a program's weights are.
+
+    Attributes:
+        plain: whether all are parameters or buffers as they stand; else some are computed from these.
+        all: whether, besides, the cell has no other tensors, and each of them once.
+    """
+
+    def __init__(self, cell: nn.Module, lowered: Lowered) -> None:
+        self._cell, self._lowered = cell, lowered
+        homes = _homes(cell, lowered)
+        self.plain = homes is not None
+        self._homes = homes or []
+        tensors = [tensor for _, tensor in named_tensors(cell)]
+        self.all = len(self._homes) == len(tensors) == len({*map(id, tensors)})
+
+    def read(self) -> list[Tensor]:
+        """The weights as they are now.
+
+        Raises:
+            KeyError, AttributeError, TypeError: one is gone.
+        """
+        if not self.plain:
+            return self._lowered.weights({name: fetch(self._cell, name) for name in self._lowered.parameters})
+        return [owner[space][name] for owner, space, name in self._homes]
+
+
+def _homes(cell: nn.Module, lowered: Lowered) -> list[tuple[dict[str, Any], str, str]] | None:
+    """For each weight the attributes of its owner, the dictionary in them, and its name there. None where some weight
+    is computed."""
+    paths = {view: path for path, view in lowered.trace.named.items()}
+    values = dict(named_tensors(cell))
+    found = []
+    for view, shape, picked in lowered.sources:
+        path = paths.get(view)
+        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
+            return None
+        owner_path, _, name = path.rpartition(".")
+        owner = vars(cell.get_submodule(owner_path))
+        space = next((space for space in ("_parameters", "_buffers") if name in owner[space]), None)
+        if space is None:
+            return None
+        found.append((owner, space, name))
+    return found
