@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from recurra.recurrence.cpu.room import room
 from recurra.recurrence.interpret import evaluate
 from recurra.recurrence.program import Outer, Product, Program, Read, Scalar, Span, Weight, ancestors, operands, uses
 from recurra.recurrence.schedule import Schedule, merged_products
@@ -105,7 +105,7 @@ def compute_hoisted(schedule: Schedule, given: Arguments, steps: int) -> Series:
         if operand not in known:
             (value,) = evaluate(program, {operand}, known, given.weights).values()
             known[operand] = value.expand(steps * batch, -1)  # a number by itself has no rows
-        joint = F.linear(known[operand], _stacked(program, products, given.weights))
+        joint = product_of(known[operand], _stacked(program, products, given.weights).T)
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
     values = {index: known[index] for index in how.wanted if index in known}
     if len(values) < len(how.wanted):
@@ -176,7 +176,7 @@ def _sum_of_products(
         joint = joined_columns([operand[part] for part in run])
         blocks = torch.cat([_matrix(program, part, weights).T for part in run]) if len(run) > 1 else None
         matrix = _matrix(program, run[0], weights).T if blocks is None else blocks
-        total = joint @ matrix if total is None else total.addmm_(joint, matrix)
+        total = product_of(joint, matrix) if total is None else total.addmm_(joint, matrix)
     assert total is not None
     return total
 
@@ -203,6 +203,11 @@ def joined_columns(run: list[Tensor]) -> Tensor:
     """One tensor of the columns of neighbours."""
     first, width = run[0], sum(each.shape[1] for each in run)
     return first.as_strided((first.shape[0], width), first.stride(), first.storage_offset())
+
+
+def product_of(left: Tensor, right: Tensor) -> Tensor:
+    """Of two matrices."""
+    return torch.mm(left, right, out=room(left, left.shape[0], right.shape[1]))
 
 
 def _product(program: Program, index: int) -> Product:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from recurra.recurrence.batched import Arguments, Series, at_every_step, joined_columns, neighbours
+from recurra.recurrence.batched import Arguments, Series, at_every_step, joined_columns, neighbours, product_of
 from recurra.recurrence.program import Outer, Program, Read, Total
 
 
@@ -55,7 +55,7 @@ def _times(program: Program, left: Tensor, right: int, given: Arguments, series:
     if isinstance(node, Read) and node.kind == "sequence" and node.index in given.starts:
         start, later = given.starts[node.index], given.sequences[node.index][:-1].flatten(0, 1)
         return torch.addmm(left[:, : len(start)] @ start, left[:, len(start) :], later)
-    return left @ at_every_step(program, right, given, series).flatten(0, 1)
+    return product_of(left, at_every_step(program, right, given, series).flatten(0, 1))
 
 
 def _assembled(program: Program, index: int, terms: Mapping[int, Tensor], weight: Tensor) -> Tensor:

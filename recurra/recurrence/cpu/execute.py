@@ -16,6 +16,7 @@ from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
 from recurra.recurrence.cpu.loop import emit_loop, tile_memory
 from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
+from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.program import Product, Program, operands, uses
@@ -82,8 +83,8 @@ def compile_program(
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     nodes = map(layout.program.nodes.__getitem__, layout.products)
     work = sum(node.depth * node.width for node in nodes if isinstance(node, Product))
-    room = tile_memory(layout, products)
-    return Compiled(layout, code, function, address, work, room, Table(layout, products))
+    tiles = tile_memory(layout, products)
+    return Compiled(layout, code, function, address, work, tiles, Table(layout, products))
 
 
 def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset()) -> Outcome:
@@ -98,7 +99,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
-    slots = [like.new_empty(steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
+    slots = [room(like, steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
     series = _room(layout, steps, batch, like)
     memory = memory_for(compiled, batch, like)
     piece = _piece(layout, given, steps, batch * like.element_size())
@@ -152,7 +153,7 @@ def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
         torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
         like.new_empty(2 * batch * layout.scratch_size),
         like.new_empty(team * compiled.tile_memory),
-        like.new_empty(layout.panels),
+        room(like, layout.panels),
     )
     return Memory(team, by_rows, tensors, compiled.table.address(batch, team if by_rows else 1))
 
@@ -171,10 +172,10 @@ def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
     """Memory for what leaves the loop; side by side what one product will read."""
     width = {node: layout.program.nodes[node].width for node in layout.leaving}
     together = [node for node in side_by_side(layout.schedule) if node in width]
-    columns = like.new_empty(steps, batch, sum(width[node] for node in together))
+    columns = room(like, steps, batch, sum(width[node] for node in together))
     found = dict(zip(together, columns.split([width[node] for node in together], dim=2), strict=True))
     alone = [node for node in layout.leaving if node not in found]
-    return found | {node: like.new_empty(steps, batch, width[node]) for node in alone}
+    return found | {node: room(like, steps, batch, width[node]) for node in alone}
 
 
 def call(

@@ -236,8 +236,10 @@ class _Generator:
         def block(index: Value) -> None:
             unit = self._unit(blocks, index)
 
-            def rows(begin: Value, end: Value) -> None:
-                self._products(group, tiles, index, begin, builder.sub(end, begin), step)
+            def rows(run: Value, begin: Value, end: Value) -> None:
+                if tiles:
+                    repeat(builder, begin, end, lambda row: self._fetch(group, blocks, unit, row, step))
+                self._products(group, tiles, index, run, begin, builder.sub(end, begin), step)
                 repeat(builder, begin, end, lambda row: self._equations(group, blocks, unit, row, begin, step))
 
             self._few_rows(step.rows, limit, rows)
@@ -245,8 +247,8 @@ class _Generator:
         builder = self.builder
         repeat(builder, *step.blocks[group.width], block)
 
-    def _few_rows(self, rows: tuple[Value, Value], limit: int, body: Callable[[Value, Value], None]) -> None:
-        """``body(begin, end)`` for runs of at most ``limit`` rows, as even as can be."""
+    def _few_rows(self, rows: tuple[Value, Value], limit: int, body: Callable[[Value, Value, Value], None]) -> None:
+        """``body(run, begin, end)`` for runs of at most ``limit`` rows, as even as can be."""
         builder, (first, last) = self.builder, rows
         count = builder.sub(last, first)
         runs = builder.sdiv(builder.add(count, int64(limit - 1)), int64(limit))
@@ -254,23 +256,27 @@ class _Generator:
         def run(index: Value) -> None:
             following = builder.add(index, int64(1))
             begin = builder.add(first, share(builder, count, index, runs))
-            body(begin, builder.add(first, share(builder, count, following, runs)))
+            body(index, begin, builder.add(first, share(builder, count, following, runs)))
 
         repeat(builder, 0, runs, run)
 
     def _products(
-        self, group: Group, tiles: tuple[Tile, ...], block: Value, first: Value, rows: Value, step: Step
+        self, group: Group, tiles: tuple[Tile, ...], block: Value, run: Value, first: Value, rows: Value, step: Step
     ) -> None:
-        """The products of one block and a few rows, into this thread's working memory."""
+        """The products of one block and a few rows, into this thread's working memory.
+
+        The runs together fetch the next block's panel ahead.
+        """
         stride = int64(len(group.products) * self.layout.blocks[group.width].vectors * self.layout.lanes)
         for tile in tiles:
             source = step.places[tile.operand][0]
             values = self.places.address(source, first, int64(0))
             out = self.places.at(self.memory, int64(tile.place * self.layout.lanes))
             panel, depth = self._panel(tile, block), int64(self._depth(tile))
-            self._call_tile(
-                len(tile.columns), rows, [values, source.stride, panel, depth, out, stride, int64(int(tile.accumulate))]
-            )
+            following = self._panel(tile, self.builder.add(block, int64(1)))
+            ahead = self.places.at(following, self.builder.mul(run, int64(self._depth(tile) * self.layout.lanes)))
+            more = int64(int(tile.accumulate))
+            self._call_tile(len(tile.columns), rows, [values, source.stride, panel, depth, out, stride, more, ahead])
 
     def _call_tile(self, columns: int, rows: Value, arguments_: list[Value]) -> None:
         """The kernel for just as many rows, from the table."""
@@ -319,6 +325,16 @@ class _Generator:
                         more,
                     ],
                 )
+
+    def _fetch(self, group: Group, blocks: Blocks, unit: Value, row: Value, step: Step) -> None:
+        """What the equations will read of one row and one block, fetched while the products are computed."""
+        read = {operand for node in group.nodes for operand in operands(self.program.nodes[node])}
+        vectors = self._vectors(blocks.lanes)
+        for operand in sorted(read - {*group.nodes, *group.products}):
+            if operand in step.places and self.program.nodes[operand].width == group.width:
+                place = self.places.address(step.places[operand][0], row, unit)
+                for offset in blocks.offsets:
+                    vectors.prefetch(place, offset)
 
     def _equations(self, group: Group, blocks: Blocks, unit: Value, row: Value, first: Value, step: Step) -> None:
         """All equations of a group for one row and one block."""

@@ -8,14 +8,17 @@ from recurra.recurrence.cpu.vector import Value, Vectors, int64
 
 
 def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int) -> None:
-    """``tile(a*, lda, panel*, k, out*, ldo, accumulate)``: ``rows`` rows by ``vectors`` vectors of L lanes.
+    """``tile(a*, lda, panel*, k, out*, ldo, accumulate, ahead*)``: ``rows`` rows by ``vectors`` vectors of L lanes.
 
     out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane], added
     strictly in the order of k, starting from out where ``accumulate`` is not 0. So neither the number of rows nor a
     cut of k into several calls changes a bit.
+
+    While it computes, k vectors from ``ahead`` on are fetched into the second cache: there a later call will find its
+    panel. They may lie anywhere.
     """
-    builder, (a, lda, panel, k, out, ldo, accumulate) = open_function(
-        module, "tile", "a* lda panel* k out* ldo accumulate"
+    builder, (a, lda, panel, k, out, ldo, accumulate, ahead) = open_function(
+        module, "tile", "a* lda panel* k out* ldo accumulate ahead*"
     )
     v = Vectors(builder, module, dtype, lanes)
     starts = [v.at(a, product(builder, r, lda)) for r in range(rows)]
@@ -28,6 +31,7 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
     def one(index: Value, sums: list[Value]) -> list[Value]:
         first = product(builder, index, vectors * lanes)
         weights = [v.load(panel, builder.add(first, int64(i * lanes))) for i in range(vectors)]
+        v.prefetch(ahead, product(builder, index, lanes))
         factors = [v.broadcast(v.load_scalar(start, index)) for start in starts]
         pairs = [(factor, weight) for factor in factors for weight in weights]
         return [v.fma(factor, weight, total) for (factor, weight), total in zip(pairs, sums, strict=True)]

@@ -56,6 +56,12 @@ class Vectors:
     def load_scalar(self, pointer: Value, index: Index = 0) -> Value:
         return self.builder.load(self.at(pointer, index), typ=self.scalar, align=BYTES[self.dtype])
 
+    def prefetch(self, pointer: Value, index: Index) -> None:
+        """Have the second cache fetch what stands there; any address will do."""
+        read, second, data = (ir.Constant(INT32, number) for number in (0, 2, 1))
+        function = self._declare("llvm.prefetch.p0", ir.VoidType(), [POINTER, INT32, INT32, INT32])
+        self.builder.call(function, [self.at(pointer, index), read, second, data])
+
     def first(self, count: Value) -> Value:
         """A mask of the lanes before ``count``."""
         places = ir.VectorType(INT64, self.lanes)
