@@ -46,6 +46,8 @@ def peak_training_memory(contender: str, cell: str, shape: Shape, threads: int) 
 
 def _first_call(cell: str, shape: Shape, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
+    weight = torch.zeros(1, requires_grad=True)
+    torch.autograd.grad(2 * weight, weight, torch.ones(1))  # torch's own first look at a gradient takes 0.2 s
     call = _contender("recurra", cell, shape).call
     seconds = []
     for _ in range(6):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
-from recurra.recurrence.cpu.execute import DTYPES
+from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.fused import Plans, run_fused
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import tensors

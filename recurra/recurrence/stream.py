@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.execute import DTYPES, call, compile_program, memory_for
+from recurra.recurrence.cpu.execute import call, compile_program, memory_for
+from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.cpu.single import Single
 from recurra.recurrence.fused import Plan, Plans, features, joined, nested, recipe
 from recurra.recurrence.lower import Lowered

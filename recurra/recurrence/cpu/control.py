@@ -61,3 +61,12 @@ def whole(builder: ir.IRBuilder, count: Value, step: int) -> Value:
 
 def product(builder: ir.IRBuilder, a: Index, b: Index) -> Value:
     return builder.mul(int64(a), int64(b))
+
+
+def smaller(builder: ir.IRBuilder, a: Index, b: Index) -> Value:
+    return builder.select(builder.icmp_signed("<", int64(a), int64(b)), int64(a), int64(b))
+
+
+def share(builder: ir.IRBuilder, count: Index, part: Value, parts: Value) -> Value:
+    """Where the ``part``-th of equal ``parts`` of ``count`` things begins."""
+    return builder.sdiv(builder.mul(int64(count), part), parts)

@@ -14,15 +14,13 @@ from recurra.recurrence.collect import collect_rows, collect_weights
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
 from recurra.recurrence.cpu.loop import emit_loop, tile_memory
-from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, host, lanes
+from recurra.recurrence.cpu.machine import DTYPES, Code, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.program import Product, Program, operands, uses
 from recurra.recurrence.schedule import schedule
-
-DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
 
 
 class Compiled(NamedTuple):

@@ -191,7 +191,7 @@ def sigmoid(v: Vectors, x: Value) -> Value:
     c = FORMATS[v.dtype]
     bits, r = _reduce(v, v.clamp(x, c.sigmoid_zero, c.sigmoid_one), c.bias)
     scale, p = _power_of_two(v, bits), _exp_near_zero(v, r)
-    return v.div(v.mul(p, scale), v.fma(p, scale, v.constant(1.0)))
+    return v.quotient(v.mul(p, scale), v.fma(p, scale, v.constant(1.0)))
 
 
 def tanh(v: Vectors, x: Value) -> Value:
@@ -206,7 +206,7 @@ def tanh(v: Vectors, x: Value) -> Value:
     doubled = tuple(coefficient * 2 ** (i + 1) for i, coefficient in enumerate(c.exp))
     q = v.fma(v.mul(r, r), v.polynomial(r, doubled), r)
     h = v.fma(scale, q, v.fma(scale, v.constant(0.5), v.constant(-0.5)))
-    return v.with_sign_of(v.div(h, v.add(h, v.constant(1.0))), x)
+    return v.with_sign_of(v.quotient(h, v.add(h, v.constant(1.0))), x)
 
 
 def log(v: Vectors, x: Value) -> Value:

@@ -15,15 +15,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
-from recurra.recurrence.cpu.control import each
+from recurra.recurrence.cpu.control import counted, each, share, smaller
 from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
 from recurra.recurrence.cpu.places import Place, Places
 from recurra.recurrence.cpu.pool import pool
-from recurra.recurrence.cpu.products import Kernels
+from recurra.recurrence.cpu.products import Kernels, declare
 from recurra.recurrence.cpu.tables import offsets
 from recurra.recurrence.cpu.team import emit_barrier, enter
 from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, Vectors, int64
@@ -49,15 +48,6 @@ def repeat(builder: ir.IRBuilder, begin: Index, end: Index, body: Callable[[Valu
     each(builder, begin, end, 1, body)
 
 
-def smaller(builder: ir.IRBuilder, a: Index, b: Index) -> Value:
-    return builder.select(builder.icmp_signed("<", int64(a), int64(b)), int64(a), int64(b))
-
-
-def share(builder: ir.IRBuilder, count: Index, part: Value, parts: Value) -> Value:
-    """Where the ``part``-th of equal ``parts`` of ``count`` things begins."""
-    return builder.sdiv(builder.mul(int64(count), part), parts)
-
-
 def tile_memory(layout: Layout, kernels: Kernels) -> int:
     """How much room one thread needs for the products of one block, in elements."""
     groups = [group for stage in layout.schedule.stages for group in stage.groups]
@@ -76,6 +66,7 @@ class _FunctionPointer(ir.PointerType):
 class _Generator:
     def __init__(self, layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> None:
         self.layout, self.program, self.dtype, self.kernels = layout, layout.program, dtype, kernels
+        self.estimates = machine.estimates
         self.module = ir.Module("loop")
         self.module.triple = machine.triple
         self.barrier = emit_barrier(self.module)
@@ -89,7 +80,7 @@ class _Generator:
         self.builder.ret_void()
 
     def _vectors(self, lanes: int) -> Vectors:
-        return Vectors(self.builder, self.module, self.dtype, lanes)
+        return Vectors(self.builder, self.module, self.dtype, lanes, self.estimates)
 
     def _tile_memory(self) -> Value:
         """This thread's room for the products of one block."""
@@ -165,7 +156,7 @@ class _Generator:
 
     def _pack_tile(self, tile: Tile, blocks: Blocks, share_: tuple[Value, Value]) -> None:
         depth, size = int64(self._depth(tile)), int64(len(tile.columns))
-        kernel = self._kernel("pack", self.kernels.pack(), [POINTER, *[INT64] * 3, POINTER, INT64, INT64])
+        kernel = declare(self.module, self.dtype, self.kernels.pack(), [POINTER, *[INT64] * 3, POINTER, INT64, INT64])
 
         def block(index: Value) -> None:
             panel = self._panel(tile, index)
@@ -193,13 +184,6 @@ class _Generator:
         size = blocks.size if blocks.number > 1 else blocks.width
         return smaller(self.builder, self.builder.mul(index, int64(size)), blocks.width - size)
 
-    def _kernel(self, name: str, address: int, kinds: list[ir.Type]) -> ir.Function:
-        """A compiled function at a known address, under a name of its own."""
-        name = f"recurra_{name}_{self.dtype}_{address:x}"
-        llvm.add_symbol(name, address)
-        known = self.module.globals.get(name)
-        return known or ir.Function(self.module, ir.FunctionType(ir.VoidType(), kinds), name)
-
     def _reduce(self, index: int, step: Step) -> None:
         """The sum or maximum over the features of every row, by every thread that needs it."""
         node = self.program.nodes[index]
@@ -210,15 +194,16 @@ class _Generator:
         whole = width // wide.lanes * wide.lanes
 
         def row(number: Value) -> None:
-            def load(vectors: Vectors, feature: int) -> Value:
+            def load(vectors: Vectors, feature: Index) -> Value:
                 return vectors.load(self.places.address(source, number, int64(feature)))
 
             def join(vectors: Vectors, a: Value, b: Value) -> Value:
                 return vectors.add(a, b) if node.operation == "sum" else vectors.maximum(a, b)  # type: ignore[union-attr]
 
-            total = load(wide, 0)
-            for feature in range(wide.lanes, whole, wide.lanes):
-                total = join(wide, total, load(wide, feature))
+            def further(feature: Value, total: list[Value]) -> list[Value]:
+                return [join(wide, total[0], load(wide, feature))]
+
+            (total,) = counted(self.builder, wide.lanes, whole, wide.lanes, [load(wide, 0)], further)
             result = wide.sum(total) if node.operation == "sum" else wide.max(total)  # type: ignore[union-attr]
             result = one.broadcast(result)
             for feature in range(whole, width):
@@ -303,15 +288,15 @@ class _Generator:
                 product = self.program.nodes[part]
                 assert isinstance(product, Product)
                 pointer, stride_n, stride_k = self.places.given["product", part]
-                name, stride = ("columns", stride_k) if product.transposed else ("dots", stride_n)
                 address = self.kernels.columns() if product.transposed else self.kernels.dots()
+                stride = stride_k if product.transposed else stride_n
                 kinds = [POINTER, INT64, INT64, POINTER, INT64, INT64, INT64, POINTER, INT64, INT64]
                 source = step.places[product.operand][0]
                 values, out = self.places.address(source, begin, int64(0)), self.places.address(target, begin, start)
                 weights = self.places.at(pointer, builder.mul(start, stride_n))
                 depth, more = int64(product.depth), int64(int(turn > 0))
                 builder.call(
-                    self._kernel(name, address, kinds),
+                    declare(self.module, self.dtype, address, kinds),
                     [
                         values,
                         source.stride,

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
+import torch
 
 Level = Literal["avx512", "avx2", "sse", "neon"]
 DType = Literal["float32", "float64"]
 BYTES: dict[DType, int] = {"float32": 4, "float64": 8}
+DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
 
 _lock = threading.RLock()  # LLVM's context, shared with other users of llvmlite in the process, is not thread-safe
 
@@ -34,6 +36,11 @@ class Machine:
     bytes_per_vector: int
     registers: int
     triple: str
+
+    @property
+    def estimates(self) -> bool:
+        """Whether it has AVX-512, and with it good estimates of reciprocals."""
+        return self.bytes_per_vector == 64
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
+import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.machine import Code, DType, Machine, compile_module, lanes
@@ -20,7 +21,7 @@ class Kernels:
 
     def __init__(self, machine: Machine, dtype: DType) -> None:
         self.machine, self.dtype, self.lanes = machine, dtype, lanes(machine, dtype)
-        self._compiled: dict[tuple[str, int, int], Code] = {}
+        self._compiled: dict[tuple[str | int, ...], Code] = {}
         self._lock = threading.Lock()
 
     def rows_limit(self, vectors: int) -> int:
@@ -55,8 +56,8 @@ class Kernels:
         """`streaming.emit_columns`'s function."""
         return self._address("columns", lambda module: emit_columns(module, self.dtype, self.lanes))
 
-    def _address(self, name: str, emit: Callable[[ir.Module], None], vectors: int = 0, rows: int = 0) -> int:
-        key = name, vectors, rows
+    def _address(self, name: str, emit: Callable[[ir.Module], None], *sizes: int) -> int:
+        key: tuple[str | int, ...] = (name, *sizes)
         with self._lock:
             if key not in self._compiled:
                 module = ir.Module(name)
@@ -77,3 +78,11 @@ def kernels(machine: Machine, dtype: DType) -> Kernels:
 @cache
 def _kernels(machine: Machine, dtype: DType) -> Kernels:
     return Kernels(machine, dtype)
+
+
+def declare(module: ir.Module, dtype: DType, address: int, kinds: list[ir.Type]) -> ir.Function:
+    """A compiled function at a known address, so that ``module`` can call it."""
+    name = f"recurra_{dtype}_{address:x}"
+    llvm.add_symbol(name, address)
+    known = module.globals.get(name)
+    return known or ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from recurra.recurrence.cpu import pool
-from recurra.recurrence.cpu.execute import DTYPES, compile_program, team_for
+from recurra.recurrence.cpu.execute import compile_program, team_for
 from recurra.recurrence.cpu.layout import WORDS, arguments
-from recurra.recurrence.cpu.machine import BYTES
+from recurra.recurrence.cpu.machine import BYTES, DTYPES
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.program import Product, Program
 

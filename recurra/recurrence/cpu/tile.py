@@ -8,11 +8,11 @@ from recurra.recurrence.cpu.vector import Value, Vectors, int64
 
 
 def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int) -> None:
-    """``tile(a*, lda, panel*, k, out*, ldo, accumulate, ahead*)``: ``rows`` rows by ``vectors`` vectors of L lanes.
+    """``tile(a*, lda, panel*, k, out*, ldo, accumulate, ahead*)``: ``rows`` rows by V vectors of L lanes.
 
-    out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane], added
-    strictly in the order of k, starting from out where ``accumulate`` is not 0. So neither the number of rows nor a
-    cut of k into several calls changes a bit.
+    out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane],
+    added strictly in the order of k, starting from out where ``accumulate`` is not 0. So neither the number of rows nor
+    a cut of k into several calls changes a bit.
 
     While it computes, k vectors from ``ahead`` on are fetched into the second cache: there a later call will find its
     panel. They may lie anywhere.
@@ -25,8 +25,7 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
     places = [
         v.at(out, builder.add(product(builder, r, ldo), int64(i * lanes))) for r in range(rows) for i in range(vectors)
     ]
-    going_on = builder.icmp_signed("!=", accumulate, int64(0))
-    sums = [v.select(going_on, v.load(place), v.constant(0.0)) for place in places]
+    sums = _begun(v, accumulate, places)
 
     def one(index: Value, sums: list[Value]) -> list[Value]:
         first = product(builder, index, vectors * lanes)
@@ -40,8 +39,8 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
     unroll = 4 if rows == 1 else 2
 
     def several(index: Value, sums: list[Value]) -> list[Value]:
-        for step in range(unroll):
-            sums = one(builder.add(index, int64(step)), sums)
+        for number in range(unroll):
+            sums = one(builder.add(index, int64(number)), sums)
         return sums
 
     most = whole(builder, k, unroll)
@@ -50,6 +49,19 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
     for total, place in zip(sums, places, strict=True):
         v.store(total, place)
     builder.ret_void()
+
+
+def _begun(v: Vectors, accumulate: Value, places: list[Value]) -> list[Value]:
+    """What the sums begin with; memory is read only where they go on, for it may be far away."""
+    builder = v.builder
+    before = builder.block
+    with builder.if_then(builder.icmp_signed("!=", accumulate, int64(0))):
+        found, there = [v.load(place) for place in places], builder.block
+    sums = [builder.phi(v.vector) for _ in places]
+    for total, value in zip(sums, found, strict=True):
+        total.add_incoming(v.constant(0.0), before)
+        total.add_incoming(value, there)
+    return sums
 
 
 def emit_pack(module: ir.Module, dtype: DType, lanes: int) -> None:

@@ -20,11 +20,16 @@ class Vectors:
     The results do not depend on the number of lanes. Elementary functions are emitted once per module, as
     functions that LLVM inlines.
 
+    Args:
+        estimates: whether the machine has AVX-512's estimates of reciprocals.
+
     Raises:
         ValueError: ``lanes`` is not a power of two.
     """
 
-    def __init__(self, builder: ir.IRBuilder, module: ir.Module, dtype: DType, lanes: int) -> None:
+    def __init__(
+        self, builder: ir.IRBuilder, module: ir.Module, dtype: DType, lanes: int, estimates: bool = False
+    ) -> None:
         if lanes < 1 or lanes & (lanes - 1):
             raise ValueError(f"lanes are a power of two, got {lanes}")
         self.builder, self.module, self.dtype, self.lanes = builder, module, dtype, lanes
@@ -33,6 +38,7 @@ class Vectors:
         self.vector = ir.VectorType(self.scalar, lanes)
         self.integers = ir.VectorType(self.integer, lanes)
         self.suffix = f"v{lanes}f{8 * BYTES[dtype]}"
+        self.estimates = estimates and dtype == "float32"
 
     def constant(self, x: float) -> Value:
         return ir.Constant(self.vector, [ir.Constant(self.scalar, float(x))] * self.lanes)
@@ -94,6 +100,30 @@ class Vectors:
 
     def div(self, a: Value, b: Value) -> Value:
         return self.builder.fdiv(a, b)
+
+    def quotient(self, a: Value, b: Value) -> Value:
+        """a / b for a normal b > 0 not above 2^126, within 0.51 ulp: a third of a division's time where there are
+        estimates."""
+        if not self.estimates:
+            return self.div(a, b)
+        estimate, one, negative = self._reciprocal(b), self.constant(1.0), self.neg(b)
+        reciprocal = self.fma(self.fma(negative, estimate, one), estimate, estimate)
+        near = self.mul(a, reciprocal)
+        return self.fma(self.fma(negative, near, a), reciprocal, near)
+
+    def _reciprocal(self, a: Value) -> Value:
+        """1 / a to 14 bits."""
+        count = a.type.count
+        if count > 16:
+            halves = [list(range(start, start + count // 2)) for start in (0, count // 2)]
+            return self.concatenate([self._reciprocal(self.shuffle(a, a, half)) for half in halves])
+        if count < 4:
+            wide = self._reciprocal(self.shuffle(a, a, [lane % count for lane in range(4)]))
+            return self.shuffle(wide, wide, list(range(count)))
+        mask = ir.Constant(ir.IntType(max(count, 8)), -1)
+        kinds = [a.type, a.type, mask.type]
+        function = self._declare(f"llvm.x86.avx512.rcp14.ps.{32 * count}", a.type, kinds)
+        return self.builder.call(function, [a, a, mask])
 
     def neg(self, a: Value) -> Value:
         return self.builder.fneg(a)
@@ -245,7 +275,7 @@ class Vectors:
             function.linkage = "internal"
             function.attributes.add("alwaysinline")
             builder = ir.IRBuilder(function.append_basic_block())
-            emitter = Vectors(builder, self.module, self.dtype, self.lanes)
+            emitter = Vectors(builder, self.module, self.dtype, self.lanes, self.estimates)
             builder.ret(getattr(functions, name)(emitter, function.args[0]))
         return self.builder.call(function, [operand])
 

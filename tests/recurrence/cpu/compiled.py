@@ -16,11 +16,11 @@ MACHINES["host"] = host()
 CANARY = -12345.0
 
 
-def map_module(operation, dtype, count, operands=1):
+def map_module(operation, dtype, count, operands=1, estimates=False):
     """``map(a*, b*, c*, out*, n)``: ``operation(vectors, …)`` over arrays of a multiple of ``count`` numbers."""
     module = ir.Module("map")
     builder, (*arrays, out, n) = open_function(module, "map", "a* b* c* out* n")
-    vectors = Vectors(builder, module, dtype, count)
+    vectors = Vectors(builder, module, dtype, count, estimates)
 
     def body(index):
         values = [vectors.load(array, index) for array in arrays[:operands]]
@@ -34,7 +34,7 @@ def map_module(operation, dtype, count, operands=1):
 def mapped(operation, machine, dtype, *arrays, count=None):
     """``operation`` of arrays, compiled for ``machine``."""
     count = count or lanes(machine, dtype)
-    code = compile_module(map_module(operation, dtype, count, len(arrays)), machine)
+    code = compile_module(map_module(operation, dtype, count, len(arrays), machine.estimates), machine)
     size = arrays[0].size
     padded = [np.resize(array, -(-size // count) * count).astype(dtype) for array in arrays]
     out = np.empty_like(padded[0])

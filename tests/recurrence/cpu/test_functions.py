@@ -95,6 +95,15 @@ def test_ends_zeros_and_what_is_not_a_number(name, dtype, machine):
     assert np.signbit(got[:-1][want[:-1] == 0]).tolist() == np.signbit(want[:-1][want[:-1] == 0]).tolist()
 
 
+def test_quotients_are_almost_those_of_a_division():
+    rng = np.random.default_rng(1)
+    a, b = (np.exp2(rng.uniform(-60, 60, 100_000)).astype(np.float32) for _ in range(2))
+    want = a.astype(np.float64) / b
+    for count in (1, 2, 4, 16, 32):
+        got = mapped(lambda v, a, b: v.quotient(a, b), host(), "float32", a, b, count=count)
+        assert ulps(got, want, "float32").max() <= 0.51
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_denormals(dtype):
     x = np.array([1.0, 3.0, 12345.0]) * TINY[dtype] * np.finfo(dtype).eps
