@@ -111,7 +111,7 @@ def compute_hoisted(schedule: Schedule, given: Arguments, steps: int) -> Series:
     if len(values) < len(how.wanted):
         values = evaluate(program, how.wanted, known, given.weights)
     sizes = (batch, steps) if batch_first else (steps, batch)
-    shaped = {node: value.unflatten(0, sizes) for node, value in values.items()}
+    shaped = {node: value.expand(steps * batch, -1).unflatten(0, sizes) for node, value in values.items()}
     return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
 
 

@@ -23,10 +23,14 @@ def values(layer, result):
     return [outputs, *layer.cell.unpacked(state)]
 
 
-@pytest.mark.parametrize("seed", range(40))
+FOUND = (5533, 6828, 7876)
+"""Seeds of the benchmark that once failed: a maximum that is two states, a number computed before the loop, an edge."""
+
+
+@pytest.mark.parametrize("seed", [*(10**6 + seed for seed in range(40)), *FOUND])
 def test_a_random_cell_gives_what_its_own_loop_does(seed):
     """In training and without gradients. Other seeds than those of the benchmark, which begin at 0."""
-    draw, dtype = random.Random(10**6 + seed), list(BOUNDS)[seed % 2]
+    draw, dtype = random.Random(seed), list(BOUNDS)[seed % 2]
     layer = Recurrent(random_cell(draw).to(dtype))
     given = problem(layer, layer.cell.input_size, draw, dtype)
     fused, want = (everything(layer, given, run) for run in (layer(*given), by_reference(layer, given)))

@@ -189,7 +189,7 @@ class _Generator:
         node = self.program.nodes[index]
         operand = node.operand  # type: ignore[union-attr]
         width = self.program.nodes[operand].width
-        source, (target, *_) = step.places[operand][0], step.places[index]
+        source = step.places[operand][0]
         wide, one = self._vectors(min(self.layout.lanes, 1 << (width.bit_length() - 1))), self._vectors(1)
         whole = width // wide.lanes * wide.lanes
 
@@ -208,7 +208,8 @@ class _Generator:
             result = one.broadcast(result)
             for feature in range(whole, width):
                 result = join(one, result, load(one, feature))
-            one.store(result, self.places.address(target, number, int64(0)))
+            for target in step.places[index]:
+                one.store(result, self.places.address(target, number, int64(0)))
 
         repeat(self.builder, *step.rows, row)
 
