@@ -19,6 +19,7 @@ from recurra.layers.recurrent import Recurrent
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
 from recurra.recurrence.ragged import reverse
 from recurra.recurrence.state import State, map_state
+from recurra.recurrence.stream import step
 
 Input = Tensor | PackedSequence
 Weights = list[dict[str, Tensor]]
@@ -57,6 +58,8 @@ class RNN(nn.RNN):
 def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable[..., Any]) -> Any:
     # each attribute is read once in a call: behind one may stand a parametrization
     weights = [{name.partition("_l")[0]: getattr(layer, name) for name in names} for names in layer._all_weights]
+    if not torch.is_grad_enabled() and (found := _single_step(layer, weights, input, hx)) is not None:
+        return found
     if not _takes(layer, weights, input, hx):
         return torchs(input, hx)
     if isinstance(input, PackedSequence):
@@ -67,6 +70,23 @@ def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable
     hx = None if hx is None else map_state(lambda leaf: leaf.unsqueeze(1), hx)
     outputs, last = _run_batch(layer, weights, input.unsqueeze(rows), hx)
     return outputs.squeeze(rows), map_state(lambda leaf: leaf.squeeze(1), last)
+
+
+def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tuple[Tensor, State] | None:
+    """One step of a layer by itself that has taken steps like it; None for whatever else is asked."""
+    recurrents, time = _RECURRENTS.get(layer), int(layer.batch_first)
+    if recurrents is None or len(weights) > 1 or not isinstance(input, Tensor) or input.shape[time : time + 1] != (1,):
+        return None
+    leaves = hx if layer.mode == "LSTM" and isinstance(hx, tuple | list) else [hx]
+    if not all(isinstance(leaf, Tensor) and leaf.dim() == input.dim() == 3 and len(leaf) == 1 for leaf in leaves):
+        return None
+    bind(recurrents[0].cell, weights[0])
+    state = leaves[0][0] if layer.mode != "LSTM" else tuple(leaf[0] for leaf in leaves)
+    found = step(recurrents[0].cell, recurrents[0].plans, input.select(time, 0), state)
+    if found is None:
+        return None
+    output, last = found
+    return output.unsqueeze(time), map_state(lambda leaf: leaf.unsqueeze(0), last)
 
 
 def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:

@@ -22,7 +22,7 @@ def bind(step: nn.Module, weights: dict[str, Any]) -> None:
     They may be any tensors, where a parametrization computed them or ``functional_call`` put them. All change at once,
     so that calls from several threads may bind the same weights to the same step.
     """
-    step._parameters = dict.fromkeys(WEIGHTS) | weights
+    vars(step)["_parameters"] = dict.fromkeys(WEIGHTS) | weights  # sooner than by the module's own way
 
 
 class LSTMStep(nn.Module):

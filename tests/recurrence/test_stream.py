@@ -146,3 +146,15 @@ def test_steps_of_other_rows_and_strides_take_turns() -> None:
         state = LSTMState(*torch.randn(2, 19, rows, dtype=torch.float64).transpose(1, 2))
         assert_same_step(layer, x[:rows, 0], state)
         assert_same_step(layer, x[:rows].transpose(1, 2)[..., 1], state)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["elman", "lstm", "slstm"])
+def test_what_a_step_gives_may_be_edited_in_place(name: str) -> None:
+    layer, x = stepped(name, 2)
+    for run in (lambda: layer.step(x[:, 0], layer.initial_state(2)), lambda: layer(x[:, :1], layer.initial_state(2))):
+        output, state = run()
+        kept = output.clone()
+        for leaf in tensors(state):
+            leaf.zero_()
+        assert torch.equal(output, kept)

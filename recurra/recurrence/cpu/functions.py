@@ -282,7 +282,7 @@ def _as_float(v: Vectors, power: Value) -> Value:
 def _log_near_one(v: Vectors, f: Value, n: Value) -> Value:
     """log(2^n (1 + f)) = n ln 2 + f - f²/2 + s (f²/2 + s² L(s²)), s = f / (2 + f)."""
     c = FORMATS[v.dtype]
-    s = v.div(f, v.add(f, v.constant(2.0)))
+    s = v.quotient(f, v.add(f, v.constant(2.0)))
     z = v.mul(s, s)
     half_square = v.mul(v.mul(f, f), v.constant(0.5))
     tail = v.fma(s, v.fma(z, v.polynomial(z, c.log), half_square), v.mul(n, v.constant(c.log2_low)))

@@ -96,7 +96,8 @@ class Single:
         words[ALONE] = team == 1
         pool.run(self.compiled.function, self.compiled.address, memory.address, team)
         memory.last = time.perf_counter()
-        return [found[place] for place in self._outputs], found[: len(states)]
+        new = found[: len(states)]  # an output that is a state has memory of its own: either may be edited in place
+        return [found[place].clone() if place < len(new) else found[place] for place in self._outputs], new
 
     def _prepare(self, memory: Memory, batch: int, like: Tensor) -> None:
         """Everything that stays the same from step to step."""
