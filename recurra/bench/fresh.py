@@ -21,7 +21,8 @@ from recurra.cells import CELLS
 
 Result = TypeVar("Result")
 
-_TINY = Shape(3, 2, 8)
+_SHORT = 3
+"""Steps of the call that compiles or loads what a process keeps as code."""
 
 
 def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
@@ -38,7 +39,8 @@ def first_call(cell: str, shape: Shape, threads: int) -> dict[str, float]:
 def peak_training_memory(contender: str, cell: str, shape: Shape, threads: int) -> int | None:
     """Bytes by which training raises a process's resident memory at its peak, weights and inputs not counted.
 
-    A tiny training call goes first, so that the libraries' code is not counted; the gradients of the parameters are.
+    A training call of few steps goes first, so that code, the library's or compiled, is not counted, nor what compiling
+    it takes; the gradients of the parameters are.
     None where the contender does not compute this cell.
     """
     return in_fresh_process(_peak_training_memory, contender, cell, shape, threads)
@@ -59,7 +61,7 @@ def _first_call(cell: str, shape: Shape, threads: int) -> dict[str, float]:
 
 def _peak_training_memory(contender: str, cell: str, shape: Shape, threads: int) -> int | None:
     torch.set_num_threads(threads)
-    warm, measured = (_contender(contender, cell, sizes) for sizes in (_TINY, shape))
+    warm, measured = (_contender(contender, cell, sizes) for sizes in (shape._replace(T=_SHORT), shape))
     if warm is None:
         return None
     warm.call()

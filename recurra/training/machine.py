@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from recurra.errors import BadInput
 from recurra.training.settings import Settings
 
-SHARED_STEP = 32_000_000
+SHARED_STEP = 100_000
 """Multiplications in a gate's product from hidden to hidden, from which on a step is worth sharing among threads."""
 
 PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}
@@ -29,8 +29,8 @@ def pick_device(name: str) -> torch.device:
 def own_threads(settings: Settings) -> Iterator[None]:
     """While inside, torch has the number of threads of the settings, or one where a step is too small to be shared.
 
-    A loop of small steps meets at a barrier after each product. On two idle cores it gains a quarter at most; where
-    another process wants one of the cores, every barrier waits for it, and the loop was measured 6 to 30 times slower.
+    Threads that share a step wait for each other. On two idle cores that gains a third at such a size and two thirds
+    from ten times as much on; where another process wants one of the cores, it was measured to take twice the time.
     """
     before = torch.get_num_threads()
     small = settings.batch_size * settings.hidden_size**2 < SHARED_STEP
