@@ -32,6 +32,7 @@ Running it
     cpu/            the loop itself, by LLVM
     operator.py     one PyTorch operator, with its gradient
     check.py        the first use, compared with the reference
+    weights.py      a program's weights, as the cell's parameters are now
     fused.py        from a cell and the user's tensors to a program and its, and back
     stream.py       single steps without gradients
     capture.py      under torch.compile and torch.export

@@ -16,6 +16,7 @@ The loop
     tables.py       which product kernels a loop calls
     places.py       addresses of each value at each step
     loop.py         the generator
+    room.py         memory for large results
     execute.py      compiled once, then handed the user's tensors
     single.py       one step of a stream
 """
