@@ -1,18 +1,18 @@
 """A cell run over whole sequences, batches of ragged ones included, or one step at a time."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from recurra.recurrence import reference
+from recurra.recurrence import reference, segments
 from recurra.recurrence.explain import Explanation, explain
 from recurra.recurrence.fused import Plans
 from recurra.recurrence.paths import answer, obstacle
 from recurra.recurrence.ragged import blank_padding
-from recurra.recurrence.request import Request
+from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
 from recurra.recurrence.stream import Stream, step
 
@@ -36,12 +36,28 @@ class Recurrent(nn.Module):
             ``inputs(x)``, called once before the loop with the whole ``(B, T, I)`` sequence, which returns the nesting
             of ``(B, T, ...)`` tensors that its steps receive (this is how dropout masks are drawn before the loop).
         initial_state: ``batch_size -> state`` in place of the cell's own start; a module here is learnt with the rest.
+        remember: what training keeps of a call for the gradient. "all" is what the gradient needs of every step.
+            "segments" is the state between segments of about 12 sqrt(T) steps: each runs a second time when the
+            gradient comes back through it, so that beside x and the outputs memory grows as sqrt(T). Outputs and
+            gradients are the same; a step that changes anything but the state, and runs by the reference, does so
+            twice.
+
+    Raises:
+        ValueError: ``remember`` is another word.
     """
 
-    def __init__(self, cell: nn.Module, initial_state: Callable[[int], State] | None = None) -> None:
+    def __init__(
+        self,
+        cell: nn.Module,
+        initial_state: Callable[[int], State] | None = None,
+        remember: Literal["all", "segments"] = "all",
+    ) -> None:
         super().__init__()
+        if remember not in ("all", "segments"):
+            raise ValueError(f"remember must be 'all' or 'segments', got {remember!r}")
         self.cell = cell
         self.start = initial_state
+        self.remember = remember
         self.plans = Plans()
 
     def initial_state(self, batch_size: int) -> State:
@@ -72,7 +88,7 @@ class Recurrent(nn.Module):
             found = step(self.cell, self.plans, x[:, 0], state)
             if found is not None:
                 return found[0].unsqueeze(1), found[1]
-        result = answer(self.cell, self.plans, self._request(x, state, lengths, reset))
+        result = self._answer(self._request(x, state, lengths, reset))
         return result.outputs, result.state
 
     def trajectory(
@@ -84,7 +100,7 @@ class Recurrent(nn.Module):
     ) -> Trajectory:
         """As a call, with the state after every step as well."""
         request = self._request(x, state, lengths, reset)._replace(trajectory=True)
-        return Trajectory(*answer(self.cell, self.plans, request))
+        return Trajectory(*self._answer(request))
 
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
@@ -125,11 +141,17 @@ class Recurrent(nn.Module):
         """
         name = type(self.cell).__name__
         if x is None and self.plans.found:
-            return explain(name, self.plans.found[-1], None)
-        request = self._request(self._example() if x is None else x, state, None, None)
-        return explain(
-            name, self.plans.find(self.cell, request), obstacle([*tensors(request.inputs), *tensors(request.state)])
-        )
+            plan, because = self.plans.found[-1], None
+        else:
+            request = self._request(self._example() if x is None else x, state, None, None)
+            plan = self.plans.find(self.cell, request)
+            because = obstacle([*tensors(request.inputs), *tensors(request.state)])
+        found = explain(name, plan, because)
+        return segments.explained(found) if self.remember == "segments" else found
+
+    def _answer(self, request: Request) -> Result:
+        way = segments.answer if self.remember == "segments" else answer
+        return way(self.cell, self.plans, request)
 
     def _example(self) -> Tensor:
         size = getattr(self.cell, "input_size", None)
