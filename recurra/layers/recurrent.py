@@ -37,7 +37,7 @@ class Recurrent(nn.Module):
             of ``(B, T, ...)`` tensors that its steps receive (this is how dropout masks are drawn before the loop).
         initial_state: ``batch_size -> state`` in place of the cell's own start; a module here is learnt with the rest.
         remember: what training keeps of a call for the gradient. "all" is what the gradient needs of every step.
-            "segments" is the state between segments of about 12 sqrt(T) steps: each runs a second time when the
+            "segments" is the state between segments of about 16 sqrt(T) steps: each runs a second time when the
             gradient comes back through it, so that beside x and the outputs memory grows as sqrt(T). Outputs and
             gradients are the same; a step that changes anything but the state, and runs by the reference, does so
             twice.

@@ -18,7 +18,7 @@ from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import map_state, tensors
 from recurra.recurrence.trace import NotFused
 
-ROOTS = 12
+ROOTS = 16
 """Steps of a segment, in square roots of the steps of a sequence. Shorter ones remember less; each takes some
 milliseconds beside its arithmetic."""
 
