@@ -313,11 +313,13 @@ class _Generator:
                 )
 
     def _fetch(self, group: Group, blocks: Blocks, unit: Value, row: Value, step: Step) -> None:
-        """What the equations will read of one row and one block, fetched while the products are computed."""
+        """What comes to the equations of one row and one block from far away, fetched while products are computed."""
         read = {operand for node in group.nodes for operand in operands(self.program.nodes[node])}
         vectors = self._vectors(blocks.lanes)
-        for operand in sorted(read - {*group.nodes, *group.products}):
-            if operand in step.places and self.program.nodes[operand].width == group.width:
+        for operand in sorted(read):
+            node = self.program.nodes[operand]
+            far = operand in self.layout.schedule.entering or isinstance(node, Read) and node.kind == "sequence"
+            if far and node.width == group.width:
                 place = self.places.address(step.places[operand][0], row, unit)
                 for offset in blocks.offsets:
                     vectors.prefetch(place, offset)
