@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
+from recurra.recurrence.cpu.room import marked
 from recurra.recurrence.guard import named_tensors
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import map_state, tensors
@@ -35,7 +36,7 @@ def disagreement(cell: nn.Module, request: Request, fused: Callable[[Request], R
         sides = (_results(cell, way, given, gradients) for way, given in ((one, first), (other, second)))
         return all(map(_same, *sides))
 
-    with torch.set_grad_enabled(gradients), torch.autograd.set_multithreading_enabled(False):
+    with torch.set_grad_enabled(gradients), torch.autograd.set_multithreading_enabled(False), marked():
         tiny = _tiny(request)
         tiny = tiny._replace(state=map_state(lambda leaf: _like(leaf, leaf.requires_grad), by_reference(tiny).state))
         if agree(by_reference, tiny, fused, tiny):

@@ -149,8 +149,8 @@ def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
     team, by_rows = team_for(compiled.work, batch)
     tensors = (
         torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
-        like.new_empty(2 * batch * layout.scratch_size),
-        like.new_empty(team * compiled.tile_memory),
+        room(like, 2 * batch * layout.scratch_size),
+        room(like, team * compiled.tile_memory),
         room(like, layout.panels),
     )
     return Memory(team, by_rows, tensors, compiled.table.address(batch, team if by_rows else 1))

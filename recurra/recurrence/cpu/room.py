@@ -2,7 +2,11 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+from math import nan
 from typing import Any
 
 import torch
@@ -12,6 +16,8 @@ LARGE = 4 << 20
 """Bytes from which the kernel is asked for huge pages. What is smaller comes from memory that is in use already."""
 
 _HUGE_PAGE, _MADV_HUGEPAGE = 2 << 20, 14
+
+_marked: ContextVar[bool] = ContextVar("marked", default=False)
 
 
 def room(like: Tensor, *sizes: int) -> Tensor:
@@ -25,7 +31,17 @@ def room(like: Tensor, *sizes: int) -> Tensor:
         begin = -(-tensor.data_ptr() // _HUGE_PAGE) * _HUGE_PAGE
         end = (tensor.data_ptr() + tensor.nbytes) // _HUGE_PAGE * _HUGE_PAGE
         advise(begin, end - begin, _MADV_HUGEPAGE)  # where it is refused, pages stay small
-    return tensor
+    return tensor.fill_(nan) if _marked.get() else tensor
+
+
+@contextmanager
+def marked() -> Iterator[None]:
+    """While inside, what a loop should have written and has not is no number, instead of whatever stood there."""
+    before = _marked.set(True)
+    try:
+        yield
+    finally:
+        _marked.reset(before)
 
 
 @lru_cache(maxsize=1)

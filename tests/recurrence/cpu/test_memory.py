@@ -12,6 +12,7 @@ from recurra.cells import CELLS
 from recurra.layers import Recurrent
 from recurra.recurrence import reference
 from recurra.recurrence.cpu import execute as engine
+from recurra.recurrence.cpu.room import marked, room
 from recurra.recurrence.gradient import Wanted, differentiate
 from recurra.recurrence.interpret import interpret
 from tests.recurrence.cpu.compiled import CANARY, Guarded
@@ -186,3 +187,15 @@ def test_what_is_no_number_goes_through_where_it_goes_in_the_reference(name, val
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5, equal_nan=True)
     assert not results[0][0][[0, 2]].isnan().any() and results[0][0][:2, :2].isfinite().all()
+
+
+def test_what_a_loop_leaves_unwritten_is_found_by_the_check_of_its_first_use(monkeypatch):
+    with marked():
+        assert room(torch.zeros(1), 5, 7).isnan().all()
+    assert not room(torch.zeros(1), 5, 7).fill_(0.0).isnan().any()
+    layer = Recurrent(CELLS["elman"](3, 4))
+    x = torch.zeros(2, 5, 3)  # of which the right result is zero, as fresh memory often is
+    monkeypatch.setattr(engine, "call", lambda *given, **more: None)
+    with torch.no_grad():
+        layer(x)
+    assert layer.plans.found[0].fault is not None
