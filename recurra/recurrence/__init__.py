@@ -35,6 +35,7 @@ Running it
     weights.py      a program's weights, as the cell's parameters are now
     fused.py        from a cell and the user's tensors to a program and its, and back
     stream.py       single steps without gradients
+    segments.py     long sequences in little memory: segments that are run again
     capture.py      under torch.compile and torch.export
     paths.py        which way a call goes
     explain.py      how a layer runs, in words
