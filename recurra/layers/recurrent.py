@@ -38,9 +38,9 @@ class Recurrent(nn.Module):
         initial_state: ``batch_size -> state`` in place of the cell's own start; a module here is learnt with the rest.
         remember: what training keeps of a call for the gradient. "all" is what the gradient needs of every step.
             "segments" is the state between segments of about 16 sqrt(T) steps: each runs a second time when the
-            gradient comes back through it, so that beside x and the outputs memory grows as sqrt(T). Outputs and
-            gradients are the same; a step that changes anything but the state, and runs by the reference, does so
-            twice.
+            gradient comes back through it, so that what is kept beside x and the outputs grows as sqrt(T), which pays
+            from some 30,000 steps on. Outputs and gradients are the same; a step that changes anything but the state, and
+            runs by the reference, does so twice.
 
     Raises:
         ValueError: ``remember`` is another word.

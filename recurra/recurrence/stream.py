@@ -31,7 +31,8 @@ class Stepper:
     def __init__(self, plan: Plan) -> None:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
-        self.cell, self._lowered, self._read = plan.cell, lowered, weights.read
+        self.plan, self.cell = plan, plan.cell
+        self._lowered, self._read = lowered, weights.read
         guard = lowered.trace.guard
         self._holds = guard.attributes_hold if weights.all else guard.holds
         self._weights = list(map(LIKENESS, weights.read()))
@@ -58,7 +59,7 @@ class Stepper:
             states = features(state, 1, self._how.states, self._lowered.trace.dtype)
             return self._step(sequences, states, self._read())
         likeness = _likeness(state, [x, state] if isinstance(state, Tensor) else [x, *state])
-        if likeness is not None:
+        if likeness is not None and likeness not in self._known:
             self._known.append(likeness)
         return self._step([*tensors(x)], [*tensors(state)], self._read())
 
@@ -95,7 +96,8 @@ def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple
     plan = plans.known(cell, x, state, 1) if x.shape[0] <= FEW else None
     if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program, False) not in plan.checked:
         return None
-    plans.stepper = Stepper(plan)
+    if plans.stepper is None or plans.stepper.plan is not plan:
+        plans.stepper = Stepper(plan)
     return plans.stepper.first(x, state)
 
 

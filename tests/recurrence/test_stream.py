@@ -142,10 +142,12 @@ def test_a_step_sees_what_else_changes_about_the_cell() -> None:
 @torch.no_grad()
 def test_steps_of_other_rows_and_strides_take_turns() -> None:
     layer, x = stepped("lstm", 4)
+    stepper = layer.plans.stepper
     for rows in (1, 4, 2, 1, 3):
         state = LSTMState(*torch.randn(2, 19, rows, dtype=torch.float64).transpose(1, 2))
         assert_same_step(layer, x[:rows, 0], state)
         assert_same_step(layer, x[:rows].transpose(1, 2)[..., 1], state)
+    assert layer.plans.stepper is stepper
 
 
 @torch.no_grad()
