@@ -39,8 +39,8 @@ class Recurrent(nn.Module):
         remember: what training keeps of a call for the gradient. "all" is what the gradient needs of every step.
             "segments" is the state between segments of about 16 sqrt(T) steps: each runs a second time when the
             gradient comes back through it, so that what is kept beside x and the outputs grows as sqrt(T), which pays
-            from some 30,000 steps on. Outputs and gradients are the same; a step that changes anything but the state, and
-            runs by the reference, does so twice.
+            from some 30,000 steps on. Outputs and gradients are the same; a step that changes anything but the state,
+            and runs by the reference, does so twice.
 
     Raises:
         ValueError: ``remember`` is another word.

@@ -12,15 +12,9 @@ from recurra.recurrence.state import map_state
 from tests.recurrence.lowering import Step, equal, lowered, multiplications
 from tests.recurrence.random_cells import random_cell
 
+pytestmark = pytest.mark.usefixtures("double")
+
 B, T, H = 3, 4, 6
-
-
-@pytest.fixture(autouse=True)
-def double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def products(program):

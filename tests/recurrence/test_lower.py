@@ -17,15 +17,9 @@ from recurra.recurrence.state import map_state
 from recurra.recurrence.trace import NotFused
 from tests.recurrence.lowering import Step, by_program, by_reference, equal, lowered
 
+pytestmark = pytest.mark.usefixtures("double")
+
 B, T, I, H = 3, 4, 6, 8  # noqa: E741
-
-
-@pytest.fixture(autouse=True)
-def double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def random(*shape: int) -> Tensor:
