@@ -16,6 +16,8 @@ from recurra.recurrence.state import State, map_state, tensors
 __all__ = ["Call", "NotFused", "Place", "Trace", "View", "trace"]
 
 PRIMES = (10007, 10009, 10037, 10039, 10061, 10067)
+# the least draw, the greatest and two between: a coin of any bias falls on both sides, a choice takes several ways
+DRAWS = (0x00000000, 0x55555555, 0xAAAAAAAA, 0xFFFFFFFF)
 _LOCK = threading.RLock()
 
 
@@ -72,14 +74,18 @@ def trace(cell: nn.Module, x: Any, state: State) -> Trace:
         batch, other = [prime for prime in PRIMES if prime not in taken][:2]
         guard = Guard(cell)
         one = _record(cell, x, state, batch, names, guard, dtype)
-        # a recording of other random numbers differs where the step depends on them; type checkers draw them too
-        for _ in range(8 if randomness.used() else 1):
+        if not randomness.used():
+            _compare(one, _record(cell, x, state, other, names, guard, dtype))
+            return one
+        # type checkers draw random numbers too: only a step that depends on them is unfit
+        for word in DRAWS:
+            randomness.draw(word)
             _compare(one, _record(cell, x, state, other, names, guard, dtype))
     return one
 
 
 class _RandomStates:
-    """Gives Python's and NumPy's random states back as they were."""
+    """Gives Python's and NumPy's random states, both of the Mersenne Twister, back as they were."""
 
     def __enter__(self) -> "_RandomStates":
         self._python = random.getstate()
@@ -93,6 +99,28 @@ class _RandomStates:
     def used(self) -> bool:
         """Whether numbers were drawn since."""
         return random.getstate() != self._python or list(numpy.random.get_state())[2:] != list(self._numpy)[2:]
+
+    def draw(self, word: int) -> None:
+        """Let the next draws be of this 32-bit word, and later ones of others: some functions draw until one fits."""
+        words = [_untempered(word)] * 128
+        version, (*kept, _), gauss = self._python
+        random.setstate((version, (*words, *kept[128:], 0), gauss))
+        if self._numpy[0] == "MT19937":
+            keys = numpy.array([*words, *self._numpy[1][128:]], numpy.uint32)
+            numpy.random.set_state(("MT19937", keys, 0, *self._numpy[3:]))
+
+
+def _untempered(word: int) -> int:
+    """The word of a Mersenne Twister's state that is drawn as this one: its four tempering steps, undone."""
+    word ^= word >> 18
+    word ^= word << 15 & 0xEFC60000
+    each = word
+    for _ in range(4):  # each step settles seven bits more
+        each = word ^ each << 7 & 0x9D2C5680
+    word = each
+    for _ in range(2):  # eleven bits more
+        each = word ^ each >> 11
+    return each
 
 
 def _float_type(leaves: list[Tensor]) -> torch.dtype:

@@ -176,6 +176,14 @@ def python_coin(self, x, h):
     return h + x if random.random() < 0.5 else h - x
 
 
+def rare_coin(self, x, h):
+    return h - x if random.random() < 1e-6 else h + x
+
+
+def choice(self, x, h):
+    return random.choice((torch.tanh, torch.sigmoid))(h + x)
+
+
 def numpy_randomness(self, x, h):
     return h * float(numpy.random.rand())
 
@@ -251,6 +259,8 @@ REASONS = {
     global_counter: "differs from call to call",
     python_randomness: "differs from call to call",
     python_coin: "differs from call to call",
+    rare_coin: "differs from call to call",
+    choice: "differs from call to call",
     numpy_randomness: "differs from call to call",
     closure: "no parameter, buffer or attribute of the cell",
     asks_for_gradient: "requires a gradient",
