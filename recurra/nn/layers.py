@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from recurra.layers.recurrent import Recurrent
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
+from recurra.recurrence.batched import exact
 from recurra.recurrence.ragged import reverse
 from recurra.recurrence.state import State, map_state
 from recurra.recurrence.stream import step
@@ -30,8 +31,9 @@ class LSTM(nn.LSTM):
     """``torch.nn.LSTM``: same arguments, parameters, ``state_dict``, results and errors (not for TorchScript).
 
     On a CPU each layer and direction is one :class:`recurra.Recurrent`. Torch's own kernels run where the input or a
-    weight is on another device, under autocast, for no rows, and for what torch refuses. Dropout between layers draws
-    torch's own masks: the same seed gives the same result.
+    weight is on another device, for no rows, and for what torch refuses. Dropout between layers draws torch's own
+    masks: the same seed gives the same result. Under autocast to bfloat16 results are of torch's types, but from step
+    to step states are kept in float32.
     """
 
     def forward(self, input: Input, hx: tuple[Tensor, Tensor] | None = None) -> Any:
@@ -58,10 +60,43 @@ class RNN(nn.RNN):
 def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable[..., Any]) -> Any:
     # each attribute is read once in a call: behind one may stand a parametrization
     weights = [{name.partition("_l")[0]: getattr(layer, name) for name in names} for names in layer._all_weights]
+    if not torch.is_autocast_enabled("cpu"):
+        found = _answer(layer, weights, input, hx)
+    elif torch.get_autocast_dtype("cpu") == torch.bfloat16:
+        found = _answer(layer, weights, _map(input, exact), _map(hx, exact))
+        # torch's GRU multiplies the state itself, by numbers in the wider type of the two
+        if layer.mode != "GRU" or not _has_float32(input, hx):
+            found = _map(found, Tensor.bfloat16)
+    else:
+        found = None
+    return torchs(input, hx) if found is None else found
+
+
+def _has_float32(input: Any, hx: Any) -> bool:
+    return any(
+        isinstance(given, Tensor) and given.dtype == torch.float32 for given in (getattr(input, "data", None), hx)
+    )
+
+
+def _map(given: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """An input, a state or a result with its tensors changed; what is none of these stays."""
+    match given:
+        case PackedSequence():
+            return given._replace(data=change(given.data))
+        case Tensor():
+            return change(given)
+        case tuple() | list():
+            return type(given)(_map(part, change) for part in given)
+        case _:
+            return given
+
+
+def _answer(layer: nn.RNNBase, weights: Weights, input: Input, hx: State | None) -> Any:
+    """What torch's forward would return; None where that is to do it."""
     if not torch.is_grad_enabled() and (found := _single_step(layer, weights, input, hx)) is not None:
         return found
     if not _takes(layer, weights, input, hx):
-        return torchs(input, hx)
+        return None
     if isinstance(input, PackedSequence):
         return _run_packed(layer, weights, input, hx)
     if input.dim() == 3:
@@ -92,7 +127,7 @@ def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tu
 def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:
     """Whether a call is well formed, and one for the CPU."""
     rows = _rows(layer, input)
-    if rows is None or torch.is_autocast_enabled("cpu"):
+    if rows is None:
         return False
     state: Sequence[Any] = []
     if hx is not None:

@@ -25,6 +25,7 @@ The program
     masks.py        lengths and resets as parts of a program
     gradient.py     the adjoint program
     schedule.py     what is computed before the loop, in which stage of it, and after it
+    narrow.py       which values are kept in bfloat16
 
 Running it
     batched.py      what is computed for all steps at once

@@ -54,7 +54,7 @@ def at_every_step(program: Program, index: int, given: Arguments, series: Series
             return given.weights[number][_range(span)].expand(*_sizes(given, series), -1)
         case Scalar(value=value):
             like = next(iter([*given.sequences, *series.values()]))
-            return like.new_full((1,), value).expand(*like.shape[:2], -1)
+            return like.new_full((1,), value, dtype=summing_type(like)).expand(*like.shape[:2], -1)
         case node:
             raise ValueError(f"`{node}` is not known outside the loop")
 
@@ -91,8 +91,12 @@ def _hoisting(schedule: Schedule) -> Hoisting:
     return Hoisting(frozenset(wanted), tuple(n for n in needed if isinstance(program.nodes[n], Read)), ordered)
 
 
-def compute_hoisted(schedule: Schedule, given: Arguments, steps: int) -> Series:
-    """What the loop, or anything after it, reads of the hoisted nodes, at ``steps`` steps."""
+def compute_hoisted(schedule: Schedule, given: Arguments, steps: int, halves: frozenset[int] | None) -> Series:
+    """What the loop, or anything after it, reads of the hoisted nodes, at ``steps`` steps.
+
+    Args:
+        halves: the nodes wanted in bfloat16, where products are of operands rounded to it; else None.
+    """
     program, how = schedule.program, _hoisting(schedule)
     if not how.wanted:
         return {}
@@ -103,13 +107,15 @@ def compute_hoisted(schedule: Schedule, given: Arguments, steps: int) -> Series:
     known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
     for operand, products in how.groups:
         if operand not in known:
-            (value,) = evaluate(program, {operand}, known, given.weights).values()
+            (value,) = evaluate(program, {operand}, _exact(known), given.weights).values()
             known[operand] = value.expand(steps * batch, -1)  # a number by itself has no rows
-        joint = product_of(known[operand], _stacked(program, products, given.weights).T)
+        joint = product_of(known[operand], _stacked(program, products, given.weights).T, halves is not None)
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
+    halves = halves or frozenset()
     values = {index: known[index] for index in how.wanted if index in known}
     if len(values) < len(how.wanted):
-        values = evaluate(program, how.wanted, known, given.weights)
+        values |= evaluate(program, how.wanted - halves, _exact(known), given.weights)
+    values = {index: value if index in halves else exact(value) for index, value in values.items()}
     sizes = (batch, steps) if batch_first else (steps, batch)
     shaped = {node: value.expand(steps * batch, -1).unflatten(0, sizes) for node, value in values.items()}
     return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
@@ -145,11 +151,12 @@ def _deferring(schedule: Schedule) -> Deferring:
     return Deferring(frozenset(wanted), frozenset(needed), tuple(sorted(sums.items())))
 
 
-def compute_deferred(schedule: Schedule, given: Arguments, known: Series) -> Series:
+def compute_deferred(schedule: Schedule, given: Arguments, known: Series, bfloat16: bool) -> Series:
     """The outputs that no step waits for, and what else is needed of the deferred nodes.
 
     Args:
         known: the hoisted nodes, and those that left the loop.
+        bfloat16: whether products are of operands rounded to it.
     """
     program, how = schedule.program, _deferring(schedule)
     reads = [node for node in how.needed if node in known or isinstance(program.nodes[node], Read)]
@@ -157,17 +164,17 @@ def compute_deferred(schedule: Schedule, given: Arguments, known: Series) -> Ser
     steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
     for node, parts in how.sums:
         missing = {_product(program, part).operand for part in parts} - flat.keys()
-        found = evaluate(program, missing, flat, given.weights) if missing else {}
+        found = evaluate(program, missing, _exact(flat), given.weights) if missing else {}
         flat |= {operand: value.expand(steps * batch, -1) for operand, value in found.items()}
-        flat[node] = _sum_of_products(program, parts, flat, given.weights)
+        flat[node] = _sum_of_products(program, parts, flat, given.weights, bfloat16)
     values = {index: flat[index] for index in how.wanted if index in flat}
     if len(values) < len(how.wanted):
-        values = evaluate(program, how.wanted, flat, given.weights)
+        values = evaluate(program, how.wanted, _exact(flat), given.weights)
     return {node: value.expand(steps * batch, -1).unflatten(0, (steps, batch)) for node, value in values.items()}
 
 
 def _sum_of_products(
-    program: Program, parts: Sequence[int], flat: Mapping[int, Tensor], weights: Sequence[Tensor]
+    program: Program, parts: Sequence[int], flat: Mapping[int, Tensor], weights: Sequence[Tensor], bfloat16: bool
 ) -> Tensor:
     """One product for each run of operands that lie side by side."""
     operand = {part: flat[_product(program, part).operand] for part in parts}
@@ -176,7 +183,7 @@ def _sum_of_products(
         joint = joined_columns([operand[part] for part in run])
         blocks = torch.cat([_matrix(program, part, weights).T for part in run]) if len(run) > 1 else None
         matrix = _matrix(program, run[0], weights).T if blocks is None else blocks
-        total = product_of(joint, matrix) if total is None else total.addmm_(joint, matrix)
+        total = exact(product_of(joint, matrix, bfloat16)) if total is None else added(total, joint, matrix, bfloat16)
     assert total is not None
     return total
 
@@ -205,9 +212,30 @@ def joined_columns(run: list[Tensor]) -> Tensor:
     return first.as_strided((first.shape[0], width), first.stride(), first.storage_offset())
 
 
-def product_of(left: Tensor, right: Tensor) -> Tensor:
-    """Of two matrices."""
+def product_of(left: Tensor, right: Tensor, bfloat16: bool) -> Tensor:
+    """Of two matrices; where both are first to be rounded to bfloat16, in that type."""
+    if bfloat16:
+        left, right = left.bfloat16(), right.bfloat16()
     return torch.mm(left, right, out=room(left, left.shape[0], right.shape[1]))
+
+
+def added(total: Tensor, left: Tensor, right: Tensor, bfloat16: bool) -> Tensor:
+    """``total`` and the product of two matrices, in place."""
+    return total.add_(product_of(left, right, bfloat16)) if bfloat16 else total.addmm_(left, right)
+
+
+def exact(value: Tensor) -> Tensor:
+    """The numbers of a series as they are computed with."""
+    return value.float() if value.dtype == torch.bfloat16 else value
+
+
+def summing_type(value: Tensor) -> torch.dtype:
+    """In which the numbers of a series are added up."""
+    return torch.float32 if value.dtype == torch.bfloat16 else value.dtype
+
+
+def _exact(values: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    return {index: exact(value) for index, value in values.items()}
 
 
 def _product(program: Program, index: int) -> Product:

@@ -30,7 +30,7 @@ def answer(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
     """A whole call by the compiled loop, as it is traced; None where the cell has none."""
     lengths, reset = request.lengths is not None, request.reset is not None
     specs = _spec(request.inputs, 2), _spec(request.state, 1)
-    found = _planned(cell, plans, specs, lengths, reset, request.trajectory)
+    found = _planned(cell, plans, specs, lengths, reset, request.trajectory, request.bfloat16)
     if found is None:
         return None
     parameters, *how = found
@@ -62,7 +62,13 @@ def _example(spec: Spec, *first: int) -> State:
 
 @torch.compiler.assume_constant_result
 def _planned(
-    cell: nn.Module, plans: Plans, specs: tuple[Spec, Spec], lengths: bool, reset: bool, trajectory: bool
+    cell: nn.Module,
+    plans: Plans,
+    specs: tuple[Spec, Spec],
+    lengths: bool,
+    reset: bool,
+    trajectory: bool,
+    bfloat16: bool,
 ) -> tuple[Any, ...] | None:
     with _disable_current_modes(), _no_function_modes():
         x, state = _example(specs[0], 2, 3), _example(specs[1], 2)
@@ -73,6 +79,7 @@ def _planned(
             torch.tensor([3, 2]) if lengths else None,
             torch.tensor([[False, True, False], [False, False, True]]) if reset else None,
             trajectory,
+            bfloat16,
         )
         plan = plans.find(cell, request)
         if plan.lowered is None or plan.fault is not None:
@@ -82,7 +89,7 @@ def _planned(
                 run_fused(plan, cell, request)
         except NotFused:
             return None
-        program = variant(plan.lowered.program, lengths, reset, trajectory)
+        program = variant(plan.lowered.program, lengths, reset, trajectory, bfloat16)
         plans.graphs[program.text] = _weights(cell, plan.lowered)
         return plan.lowered.parameters, *recipe(plan.lowered, program)
 

@@ -103,13 +103,14 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
 
 
 @lru_cache(maxsize=512)
-def variant(program: Program, lengths: bool, reset: bool, trajectory: bool) -> Program:
-    """The program with masks, and with the states among its outputs, as a call needs it."""
+def variant(program: Program, lengths: bool, reset: bool, trajectory: bool, bfloat16: bool = False) -> Program:
+    """The program with masks, with the states among its outputs, and with rounded products, as a call needs it."""
     if reset:
         program = with_reset(program)
     if lengths:
         program = with_lengths(program)
-    return replace(program, outputs=program.outputs + program.next) if trajectory else program
+    outputs = program.outputs + program.next if trajectory else program.outputs
+    return replace(program, outputs=outputs, bfloat16=bfloat16)
 
 
 def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
@@ -121,16 +122,17 @@ def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
     lowered, weights = plan.lowered, plan.weights
     assert lowered is not None and weights is not None
     masked = request.lengths is not None, request.reset is not None
-    program = variant(lowered.program, *masked, request.trajectory)
-    if program not in plan.recipes:
-        plan.recipes[program] = recipe(lowered, program)
 
     def fused(given: Request) -> Result:
+        program = variant(lowered.program, *masked, given.trajectory, given.bfloat16)
+        if program not in plan.recipes:
+            plan.recipes[program] = recipe(lowered, program)
         return run_recipe(plan.recipes[program], weights.read(), given, lowered.trace.structure)
 
-    use = program, torch.is_grad_enabled()
+    use = variant(lowered.program, *masked, request.trajectory, False), torch.is_grad_enabled()
     if use not in plan.checked:
-        fault = disagreement(cell, request, fused, use[1])
+        # without rounding, which would hide a small mistake
+        fault = disagreement(cell, request._replace(bfloat16=False), fused, use[1])
         if fault is not None:
             plan.fault = NotFused(fault)
             raise plan.fault

@@ -1,7 +1,7 @@
 """What a program means, in plain PyTorch: the ground truth of everything that compiles one, on any device and type."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -73,7 +73,8 @@ def interpret(
         states = [values[index] for index in program.next]
         for series, index in zip(outputs, program.outputs, strict=True):
             series.append(values[index])
-        sums = [total + _term(item, values) for total, item in zip(sums, program.sums, strict=True)]
+        factor = _rounded if program.bfloat16 else _exact
+        sums = [total + _term(item, values, factor) for total, item in zip(sums, program.sums, strict=True)]
     widths = [program.nodes[index].width for index in program.outputs]
     stacked = [
         torch.stack(series[::-1] if program.backwards else series) if series else like.new_zeros(0, batch, width)
@@ -97,11 +98,22 @@ def evaluate(
     values = dict(known)
     like = next(iter([*known.values(), *weights]), torch.empty(0))
     for index in sorted(ancestors(program, wanted, known) - known.keys()):
-        values[index] = _value(program.nodes[index], values, weights, like)
+        values[index] = _value(program.nodes[index], values, weights, like, _rounded if program.bfloat16 else _exact)
     return {index: values[index] for index in wanted}
 
 
-def _value(node: Node, values: Mapping[int, Tensor], weights: Sequence[Tensor], like: Tensor) -> Tensor:
+Factor: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def _exact(factor: Tensor) -> Tensor:
+    return factor
+
+
+def _rounded(factor: Tensor) -> Tensor:
+    return factor.bfloat16().to(factor) if factor.dtype == torch.float32 else factor
+
+
+def _value(node: Node, values: Mapping[int, Tensor], weights: Sequence[Tensor], like: Tensor, factor: Factor) -> Tensor:
     match node:
         case Read():
             raise ValueError(f"the value of `{node}` is not known")
@@ -114,16 +126,16 @@ def _value(node: Node, values: Mapping[int, Tensor], weights: Sequence[Tensor], 
             return value.expand(*value.shape[:-1], node.width)
         case Product():
             block = weights[node.index][_range(node.rows), _range(node.columns)]
-            return F.linear(values[node.operand], block.T if node.transposed else block)
+            return F.linear(factor(values[node.operand]), factor(block.T if node.transposed else block))
         case Reduce():
             value = values[node.operand]
             return value.sum(-1, keepdim=True) if node.operation == "sum" else value.amax(-1, keepdim=True)
 
 
-def _term(item: Outer | Total, values: Mapping[int, Tensor]) -> Tensor:
+def _term(item: Outer | Total, values: Mapping[int, Tensor], factor: Factor) -> Tensor:
     """What one step adds to a sum."""
     if isinstance(item, Outer):
-        return values[item.left].T @ values[item.right]
+        return factor(values[item.left]).T @ factor(values[item.right])
     value = values[item.operand]
     if item.span.size == 1:
         value = value.sum(1, keepdim=True)

@@ -7,6 +7,7 @@ else, after a question mark, a 1 or 0 for each sequence, row and weight (states 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.execute import Outcome, execute
+from recurra.recurrence.cpu.execute import Outcome, execute, output_types
 from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.parse import parse
@@ -92,6 +93,11 @@ def _training(text: str, wanted: str) -> Training:
     return Training(adjoint, kept, series, split)
 
 
+def plainly() -> AbstractContextManager[Any]:
+    """Without autocast: what is to be rounded, programs say."""
+    return torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else nullcontext()
+
+
 def _run(
     sequences: list[Tensor],
     states: list[Tensor],
@@ -105,11 +111,13 @@ def _run(
     given = Arguments(sequences, states, rows, weights)
     if not wanted:
         kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
-        outcome = execute(step, given, steps, kept)
+        with plainly():
+            outcome = execute(step, given, steps, kept)
         return _distinct([*outcome.outputs, *_own(outcome.states)])
     training = _training(program, wanted)
-    outcome = execute(training.adjoint.forward, given, steps, training.kept)
     count = len(step.outputs)
+    with plainly():
+        outcome = execute(training.adjoint.forward, given, steps, training.kept, count)
     series = [outcome.series[state] for state in training.series]
     return _distinct([*outcome.outputs[:count], *_own(outcome.states), *outcome.outputs[count:], *series])
 
@@ -151,7 +159,8 @@ def _run_backward(
     series = [places[source.kind][source.number] for source in sources]
     starts = {place: states[source.number] for place, source in enumerate(sources) if source.kind == "previous"}
     given = Arguments(series, gradients[len(step.outputs) :], rows, weights, starts)
-    outcome = execute(backward, given, steps)
+    with plainly():
+        outcome = execute(backward, given, steps)
     return _distinct(list(_in_order(outcome, training.wanted, rows, weights)))
 
 
@@ -178,15 +187,18 @@ def _run_fake(
     like = [*states, *sequences][0]
     batch = like.shape[-2]
     widths = [step.nodes[node].width for node in step.outputs]
-    extra: list[int] = []
+    extra: list[tuple[int, torch.dtype]] = []
     if wanted:
         training = _training(program, wanted)
-        extra = [training.adjoint.forward.nodes[node].width for node in training.adjoint.forward.outputs[len(widths) :]]
-        extra += [step.states[state] for state in training.series]
+        forward = training.adjoint.forward
+        types = output_types(forward, len(widths), like.dtype)
+        extra = [(forward.nodes[node].width, dtype) for node, dtype in zip(forward.outputs, types, strict=True)]
+        extra = extra[len(widths) :]
+        extra += [(step.states[state], like.dtype) for state in training.series]
     return [
         *(like.new_empty(steps, batch, width) for width in widths),
         *(like.new_empty(batch, width) for width in step.states),
-        *(like.new_empty(steps, batch, width) for width in extra),
+        *(like.new_empty(steps, batch, width, dtype=dtype) for width, dtype in extra),
     ]
 
 

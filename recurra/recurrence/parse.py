@@ -43,8 +43,15 @@ def parse(text: str) -> Program:
             given[name] = rest
     weights = tuple(map(_numbers, given.pop("weights").split()))
     lists = {name: _numbers(given[name]) for name in ("sequences", "states", "rows", "next", "outputs")}
-    backwards = first == "step backwards"
-    program = Program(**lists, weights=weights, nodes=tuple(nodes), sums=tuple(sums), backwards=backwards)
+    words = first.split()
+    program = Program(
+        **lists,
+        weights=weights,
+        nodes=tuple(nodes),
+        sums=tuple(sums),
+        backwards="backwards" in words,
+        bfloat16="bfloat16" in words,
+    )
     _check(program, text)
     return program
 

@@ -4,26 +4,38 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
+from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.fused import Plans, run_fused
+from recurra.recurrence.operator import plainly
 from recurra.recurrence.request import Request, Result
-from recurra.recurrence.state import tensors
+from recurra.recurrence.state import map_state, tensors
 from recurra.recurrence.trace import NotFused
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
     """A whole call."""
-    result = None
-    if obstacle([*tensors(request.inputs), *tensors(request.state)]) is None:
-        if torch.compiler.is_compiling():
-            from recurra.recurrence import (
-                capture,  # which imports what takes seconds, and is there already in this case
-            )
+    result, given = None, as_autocast_says(request)
+    if obstacle([*tensors(given.inputs), *tensors(given.state)]) is None:
+        with plainly():
+            if torch.compiler.is_compiling():
+                from recurra.recurrence import (
+                    capture,  # which imports what takes seconds, and is there already in this case
+                )
 
-            result = capture.answer(cell, plans, request)
-        else:
-            result = _by_loop(cell, plans, request)
+                result = capture.answer(cell, plans, given)
+            else:
+                result = _by_loop(cell, plans, given)
     return reference.answer(cell, request) if result is None else result
+
+
+def as_autocast_says(request: Request) -> Request:
+    """The call as a loop runs it: under autocast to bfloat16 on float32, with products of rounded operands."""
+    if not torch.is_autocast_enabled("cpu"):
+        return request
+    nests = (request.inputs, request.state, request.start)
+    inputs, state, start = (None if nest is None else map_state(exact, nest) for nest in nests)
+    return request._replace(inputs=inputs, state=state, start=start, bfloat16=True)
 
 
 def _by_loop(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
@@ -49,8 +61,8 @@ def obstacle(leaves: list[Tensor]) -> str | None:
 
 def mode() -> str | None:
     """Why every call has to run by the reference at present."""
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is on, and compiled loops do not change the type"
+    if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return f"autocast to {torch.get_autocast_dtype('cpu')} is on, and loops are compiled for bfloat16"
     if torch.compiler.is_compiling():
         return None  # transforms are around the graph then, not in it
     if torch._C._functorch.peek_interpreter_stack() is not None:

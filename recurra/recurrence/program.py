@@ -153,6 +153,7 @@ class Program:
         outputs: nodes whose values at every step are given back as sequences.
         sums: what is accumulated over the steps (the gradients of what stays the same).
         backwards: whether the steps are taken from the last to the first.
+        bfloat16: whether products are of weights and operands rounded to bfloat16; their sums, and all else, are not.
     """
 
     sequences: tuple[int, ...]
@@ -164,6 +165,7 @@ class Program:
     outputs: tuple[int, ...]
     sums: tuple[Outer | Total, ...] = ()
     backwards: bool = False
+    bfloat16: bool = False
     text: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -211,7 +213,7 @@ def _ids(nodes: tuple[int, ...]) -> str:
 
 
 def _lines(program: Program) -> Iterator[str]:
-    yield "step backwards" if program.backwards else "step"
+    yield " ".join(["step", *(name for name in ("backwards", "bfloat16") if getattr(program, name))])
     for name in ("sequences", "states", "rows"):
         yield " ".join([name, *map(str, getattr(program, name))])
     yield " ".join(["weights", *("x".join(map(str, shape)) for shape in program.weights)])

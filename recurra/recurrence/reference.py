@@ -110,7 +110,7 @@ def run(
 
 def answer(cell: Cell, request: Request) -> Result:
     """A whole call, by :func:`run`."""
-    inputs, state, start, lengths, reset, trajectory = request
+    inputs, state, start, lengths, reset, trajectory, _ = request
     steps = list(run(cell, inputs, state, start, lengths=lengths, reset=reset))
     outputs = torch.stack([step.output for step in steps], dim=1)
     if not trajectory:

@@ -25,6 +25,7 @@ class Request(NamedTuple):
         lengths: of each row.
         reset: ``(B, T)``.
         trajectory: whether the state after every step is wanted.
+        bfloat16: whether products are of operands rounded to it, where a loop is compiled.
     """
 
     inputs: Any
@@ -33,3 +34,4 @@ class Request(NamedTuple):
     lengths: Tensor | None = None
     reset: Tensor | None = None
     trajectory: bool = False
+    bfloat16: bool = False

@@ -93,10 +93,15 @@ def test_no_rows(kind):
 def test_autocast_gives_torchs_types(kind):
     theirs, ours = pair(kind, dtype=torch.float32)
     x, hx = (map_state(torch.Tensor.detach, t) for t in (sequences(ours)[0].float(), state(ours, dtype=torch.float32)))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        for input in (x, x.bfloat16()):
-            got, want = results(ours, input, hx), results(theirs, input, hx)
-            assert [leaf.dtype for leaf in got] == [leaf.dtype for leaf in want] and all(map(torch.equal, got, want))
+    exact = results(theirs, x, hx)
+    for given in ((x, hx), (x, None), (x.bfloat16(), map_state(torch.Tensor.bfloat16, hx)), (x.bfloat16(), None)):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            got, want = results(ours, *given), results(theirs, *given)
+        assert [leaf.dtype for leaf in got] == [leaf.dtype for leaf in want]
+        if given[1] is not None:  # to the eight bits of results and operands
+            assert all(
+                torch.allclose(leaf.float(), one, rtol=0, atol=2**-6) for leaf, one in zip(got, exact, strict=True)
+            )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -70,6 +70,13 @@ def in_fresh_process(script: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_compile_under_autocast() -> None:
+    rounded = COMPILE.replace(
+        "outputs, state = forward", 'with torch.autocast("cpu", torch.bfloat16): outputs, state = forward'
+    )
+    in_fresh_process((SETUP + rounded).replace("{cell}", "lstm"))
+
+
 @pytest.mark.parametrize("cell", ["lstm", "lru"])  # lru's weights are computed from its parameters
 def test_compile_sees_one_node_and_no_break(cell: str) -> None:
     in_fresh_process((SETUP + COMPILE).replace("{cell}", cell))

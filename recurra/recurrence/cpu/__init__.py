@@ -6,6 +6,8 @@ From below
     functions.py    exp, tanh and their kin on vectors, with their errors
     control.py      functions and counted loops
     tile.py         the product kernel, in registers, and the packing of weights for it
+    pairs.py        operands rounded to bfloat16, in pairs
+    amx.py          the product kernel for them, in tile registers
     streaming.py    products of few rows, with weights where they lie
     products.py     these kernels, compiled when they are needed
     pool.py         PyTorch's threads
@@ -14,6 +16,7 @@ From below
 The loop
     layout.py       what the generated function is given, and where it keeps things
     tables.py       which product kernels a loop calls
+    factors.py      packed weights and rounded operands
     places.py       addresses of each value at each step
     loop.py         the generator
     room.py         memory for large results

@@ -54,6 +54,11 @@ def each(builder: ir.IRBuilder, start: Index, stop: Index, step: Index, body: Ca
     counted(builder, start, stop, step, (), nothing_carried)
 
 
+def repeat(builder: ir.IRBuilder, begin: Index, end: Index, body: Callable[[Value], None]) -> None:
+    """``for i in range(begin, end): body(i)``."""
+    each(builder, begin, end, 1, body)
+
+
 def whole(builder: ir.IRBuilder, count: Value, step: int) -> Value:
     """The greatest multiple of ``step``, a power of two, that is not above ``count``."""
     return builder.and_(count, int64(-step))

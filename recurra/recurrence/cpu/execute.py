@@ -12,13 +12,15 @@ from torch.nn import functional as F
 from recurra.recurrence.batched import Arguments, Series, compute_deferred, compute_hoisted, side_by_side
 from recurra.recurrence.collect import collect_rows, collect_weights
 from recurra.recurrence.cpu import pool
+from recurra.recurrence.cpu.factors import tile_memory
 from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
-from recurra.recurrence.cpu.loop import emit_loop, tile_memory
+from recurra.recurrence.cpu.loop import emit_loop
 from recurra.recurrence.cpu.machine import DTYPES, Code, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
+from recurra.recurrence.narrow import narrow, readable
 from recurra.recurrence.program import Product, Program, operands, uses
 from recurra.recurrence.schedule import schedule
 
@@ -31,7 +33,7 @@ class Compiled(NamedTuple):
     function: Any
     address: int
     work: int
-    tile_memory: int
+    tile_memory: tuple[int, int]
     table: Table
 
 
@@ -62,6 +64,8 @@ def compile_program(
     single: bool = False,
     packed: bool = True,
     machine: Machine | None = None,
+    own: int | None = None,
+    halves: frozenset[int] = frozenset(),
 ) -> Compiled:
     """Machine code for the loop of a program; the same for every number of steps and rows.
 
@@ -71,11 +75,16 @@ def compile_program(
         single: for one step at a time: nothing is hoisted or deferred.
         packed: whether the loop packs weights, or reads them where they lie, which is faster for one step of few rows.
         machine: the host where it is not given.
+        own: how many of the outputs are results; those that follow are remembered for a gradient.
+        halves: sequences that come in bfloat16.
     """
     machine = machine or host()
     pool.pool()
-    layout = lay_out(schedule(program, single=single), kept, delayed, lanes(machine, dtype), packed)
-    products = kernels(machine, dtype)
+    cut = schedule(program, single=single)
+    pairs = packed and by_pairs(program, dtype, machine)
+    series = narrow(cut, own, halves) if pairs else None
+    layout = lay_out(cut, kept, delayed, lanes(machine, dtype), packed, series)
+    products = kernels(machine, dtype, pairs)
     code = compile_module(emit_loop(layout, machine, dtype, products), machine, optimise=False)
     address = code.address("loop")
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
@@ -85,15 +94,25 @@ def compile_program(
     return Compiled(layout, code, function, address, work, tiles, Table(layout, products))
 
 
-def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset()) -> Outcome:
+def by_pairs(program: Program, dtype: DType, machine: Machine) -> bool:
+    """Whether products are of operands rounded to bfloat16: where the machine cannot, they are of float32."""
+    return program.bfloat16 and dtype == "float32" and machine.bfloat16 != ""
+
+
+def execute(
+    program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset(), own: int | None = None
+) -> Outcome:
     """Run ``program`` over ``steps`` steps, at least one.
 
     Args:
         kept: the states wanted after every step; an output that is one of them takes no memory of its own.
+        own: how many of the outputs are results; those that follow are remembered for a gradient. Where products are of
+            operands rounded to bfloat16, most of what is remembered is of bfloat16, and sequences may be.
     """
     like = next(iter([*given.states, *given.sequences]))
     batch = like.shape[-2]
-    compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype])
+    given, halves = _readable(program, given, DTYPES[like.dtype])
+    compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype], own=own, halves=halves)
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
@@ -106,7 +125,7 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
         if begin > 0:
             states = [slot[begin - 1 if index in kept else 1] for index, slot in enumerate(slots)]
         part = given._replace(sequences=[each[begin : begin + size] for each in given.sequences], states=states)
-        hoisted = compute_hoisted(cut, part, size)
+        hoisted = compute_hoisted(cut, part, size, layout.halves if layout.pairs else None)
         leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
         after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
         call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
@@ -116,6 +135,26 @@ def execute(program: Program, given: Arguments, steps: int, kept: frozenset[int]
         series.setdefault(layout.program.next[state], slots[state])
     last = [slot[steps - 1 if index in kept else (steps - 1) & 1] for index, slot in enumerate(slots)]
     return _outcome(layout, given, series, last, {index: slots[index] for index in kept})
+
+
+@lru_cache(maxsize=512)
+def output_types(program: Program, own: int, dtype: torch.dtype) -> list[torch.dtype]:
+    """The types of what `execute` gives for each output."""
+    if not by_pairs(program, DTYPES[dtype], host()):
+        return [dtype] * len(program.outputs)
+    cut = schedule(program)
+    halves = narrow(cut, own)
+    return [torch.bfloat16 if node in halves else dtype for node in cut.program.outputs]
+
+
+def _readable(program: Program, given: Arguments, dtype: DType) -> tuple[Arguments, frozenset[int]]:
+    """The arguments with the sequences that the loop can read, and which of them are of bfloat16."""
+    rounded = frozenset(i for i, each in enumerate(given.sequences) if each.dtype == torch.bfloat16)
+    if not rounded:
+        return given, rounded
+    left = readable(program, rounded) - frozenset(given.starts) if by_pairs(program, dtype, host()) else frozenset()
+    sequences = [each.float() if i in rounded - left else each for i, each in enumerate(given.sequences)]
+    return given._replace(sequences=sequences), left
 
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
@@ -147,10 +186,11 @@ class Memory(NamedTuple):
 def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
     layout = compiled.layout
     team, by_rows = team_for(compiled.work, batch)
+    tiles, row = compiled.tile_memory
     tensors = (
         torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
         room(like, 2 * batch * layout.scratch_size),
-        room(like, team * compiled.tile_memory),
+        room(like, team * (tiles + row * batch)),
         room(like, layout.panels),
     )
     return Memory(team, by_rows, tensors, compiled.table.address(batch, team if by_rows else 1))
@@ -159,9 +199,9 @@ def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
 def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor], kept: dict[int, Tensor]) -> Outcome:
     cut, program = layout.schedule, layout.program
     if cut.deferred:
-        series = series | compute_deferred(cut, given, series)
+        series = series | compute_deferred(cut, given, series, layout.pairs)
     totals = {position: last[state] for position, state in cut.carried.items()}
-    weights = collect_weights(program, given, series, totals)
+    weights = collect_weights(program, given, series, totals, layout.pairs)
     rows = collect_rows(program, series, totals)
     return Outcome([series[node] for node in program.outputs], last[: len(given.states)], kept, weights, rows)
 
@@ -169,11 +209,14 @@ def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor
 def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
     """Memory for what leaves the loop; side by side what one product will read."""
     width = {node: layout.program.nodes[node].width for node in layout.leaving}
-    together = [node for node in side_by_side(layout.schedule) if node in width]
-    columns = room(like, steps, batch, sum(width[node] for node in together))
-    found = dict(zip(together, columns.split([width[node] for node in together], dim=2), strict=True))
+    dtype = {node: torch.bfloat16 if node in layout.halves else like.dtype for node in layout.leaving}
+    found: Series = {}
+    for kind in sorted({*dtype.values()}, key=str):
+        together = [node for node in side_by_side(layout.schedule) if dtype.get(node) == kind]
+        columns = room(like, steps, batch, sum(width[node] for node in together), dtype=kind)
+        found |= zip(together, columns.split([width[node] for node in together], dim=2), strict=True)
     alone = [node for node in layout.leaving if node not in found]
-    return found | {node: room(like, steps, batch, width[node]) for node in alone}
+    return found | {node: room(like, steps, batch, width[node], dtype=dtype[node]) for node in alone}
 
 
 def call(

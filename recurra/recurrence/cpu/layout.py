@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from recurra.recurrence.cpu import pairs as bfloat16
 from recurra.recurrence.program import Product, Program, Read, Weight, operands
 from recurra.recurrence.schedule import Group, Schedule
 
@@ -50,6 +51,7 @@ class Layout:
         kept: states that are kept at every step, not only the last.
         delayed: sequences of which each step reads what belongs to the step before.
         packed: whether weights are packed before the loop; else they are read where they are.
+        pairs: whether products are of operands rounded to bfloat16.
         lanes: elements of a vector register.
         sequences: sequences of the program that the loop reads.
         vectors: weights that are read as vectors.
@@ -60,12 +62,16 @@ class Layout:
         blocks: by width.
         tiles: by stage and group.
         panels: the size of all packed weights, in elements.
+        rounded: the operands that a stage's products need rounded, and where they stand, by stage.
+        rounded_size: what they take of a row, in elements.
+        halves: nodes whose series are of bfloat16.
     """
 
     schedule: Schedule
     kept: frozenset[int]
     delayed: frozenset[int]
     packed: bool
+    pairs: bool
     lanes: int
     sequences: tuple[int, ...]
     vectors: tuple[int, ...]
@@ -76,10 +82,17 @@ class Layout:
     blocks: dict[int, Blocks]
     tiles: dict[tuple[int, int], tuple[Tile, ...]]
     panels: int
+    rounded: tuple[dict[int, int], ...]
+    rounded_size: int
+    halves: frozenset[int]
 
     @property
     def program(self) -> Program:
         return self.schedule.program
+
+    def places(self, depth: int) -> int:
+        """How many elements ``depth`` numbers of an operand take in a product."""
+        return bfloat16.places(depth) if self.pairs else depth
 
 
 WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels", "packed")
@@ -108,9 +121,17 @@ def arguments(layout: Layout) -> list[tuple[str, int, str]]:
     ]
 
 
-def lay_out(schedule: Schedule, kept: frozenset[int], delayed: frozenset[int], lanes: int, packed: bool) -> Layout:
-    """Find a place for everything; the arguments are those of `Layout`."""
-    program = schedule.program
+def lay_out(
+    schedule: Schedule,
+    kept: frozenset[int],
+    delayed: frozenset[int],
+    lanes: int,
+    packed: bool,
+    halves: frozenset[int] | None = None,
+) -> Layout:
+    """Find a place for everything; the arguments are those of `Layout`, with no ``halves`` but None where products are
+    not of rounded operands."""
+    program, pairs = schedule.program, halves is not None
     inside = [node for stage in schedule.stages for group in stage.groups for node in (*group.products, *group.nodes)]
     parts = [
         part for stage in schedule.stages for group in stage.groups for ps in group.products.values() for part in ps
@@ -126,12 +147,14 @@ def lay_out(schedule: Schedule, kept: frozenset[int], delayed: frozenset[int], l
         scratch[node] = size
         size += program.nodes[node].width
     blocks = _blocks(schedule, lanes)
-    tiles, panels = _tiles(schedule, blocks, lanes) if packed else ({}, 0)
+    tiles, panels = _tiles(schedule, blocks, lanes, pairs) if packed else ({}, 0)
+    rounded = _rounded(schedule, pairs)
     return Layout(
         schedule,
         kept,
         delayed,
         packed,
+        pairs,
         lanes,
         tuple(sorted({leaf.index for leaf in leaves if isinstance(leaf, Read) and leaf.kind == "sequence"})),
         tuple(sorted({leaf.index for leaf in leaves if isinstance(leaf, Weight)})),
@@ -142,6 +165,8 @@ def lay_out(schedule: Schedule, kept: frozenset[int], delayed: frozenset[int], l
         blocks,
         tiles,
         panels,
+        *rounded,
+        halves or frozenset(),
     )
 
 
@@ -194,7 +219,7 @@ def _cut(width: int, lanes: int, abreast: int) -> Blocks:
 
 
 def _tiles(
-    schedule: Schedule, blocks: dict[int, Blocks], lanes: int
+    schedule: Schedule, blocks: dict[int, Blocks], lanes: int, pairs: bool
 ) -> tuple[dict[tuple[int, int], tuple[Tile, ...]], int]:
     """The kernel calls of each group, and the size of all their panels."""
     found: dict[tuple[int, int], tuple[Tile, ...]] = {}
@@ -205,9 +230,24 @@ def _tiles(
             for operand, columns, place, accumulate in _calls(schedule.program, group, blocks[group.width].vectors):
                 tiles.append(Tile(operand, columns, place, accumulate, size))
                 depth = schedule.program.nodes[columns[0][0]].depth  # type: ignore[union-attr]
-                size += blocks[group.width].number * depth * len(columns) * lanes
+                places = bfloat16.places(depth) if pairs else depth
+                size += blocks[group.width].number * places * len(columns) * lanes
             found[stage, position] = tuple(tiles)
     return found, size
+
+
+def _rounded(schedule: Schedule, pairs: bool) -> tuple[tuple[dict[int, int], ...], int]:
+    """Where each stage's operands stand, and the most that a stage takes."""
+    program, found, most = schedule.program, [], 0
+    for stage in schedule.stages if pairs else ():
+        parts = [program.nodes[part] for group in stage.groups for parts in group.products.values() for part in parts]
+        places, size = {}, 0
+        for operand in sorted({operand for part in parts for operand in operands(part)}):
+            places[operand] = size
+            size += bfloat16.row_places(program.nodes[operand].width)
+        found.append(places)
+        most = max(most, size)
+    return tuple(found), most
 
 
 def _calls(program: Program, group: Group, vectors: int) -> list[tuple[int, tuple[tuple[int, int], ...], int, bool]]:

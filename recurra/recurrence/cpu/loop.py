@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 import llvmlite.ir as ir
 
-from recurra.recurrence.cpu.control import counted, each, share, smaller
+from recurra.recurrence.cpu import amx
+from recurra.recurrence.cpu.control import counted, each, repeat, share, smaller
+from recurra.recurrence.cpu.factors import Factors, tile_memory
 from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
 from recurra.recurrence.cpu.places import Place, Places
@@ -32,27 +34,18 @@ from recurra.recurrence.schedule import Group
 
 
 class Step(NamedTuple):
-    """One step of the loop while it is emitted: where each node stands, and the share of this thread."""
+    """One step of the loop while it is emitted: where each node stands, the share of this thread, and where products
+    find their operands."""
 
     places: dict[int, list[Place]]
     rows: tuple[Value, Value]
     blocks: dict[int, tuple[Value, Value]]
+    factors: dict[int, list[Place]]
 
 
 def emit_loop(layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> ir.Module:
     """A module with the function ``loop(words)``; see `layout.WORDS` and `layout.arguments` for what it is given."""
     return _Generator(layout, machine, dtype, kernels).module
-
-
-def repeat(builder: ir.IRBuilder, begin: Index, end: Index, body: Callable[[Value], None]) -> None:
-    each(builder, begin, end, 1, body)
-
-
-def tile_memory(layout: Layout, kernels: Kernels) -> int:
-    """How much room one thread needs for the products of one block, in elements."""
-    groups = [group for stage in layout.schedule.stages for group in stage.groups]
-    vectors = [len(group.products) * layout.blocks[group.width].vectors for group in groups]
-    return max(vectors, default=0) * layout.lanes * kernels.rows_limit(1)
 
 
 class _FunctionPointer(ir.PointerType):
@@ -76,17 +69,20 @@ class _Generator:
         self.places = Places(self.builder, layout, dtype, function.args[0])
         self.team = enter(self.builder, self.module, self.places.word["alone"], pool() is not None)
         self.memory = self._tile_memory()
+        self.factors = Factors(self.builder, layout, self.places, kernels, self.memory)
         self._run()
+        if kernels.tiles:
+            amx.release(self.builder, self.module)
         self.builder.ret_void()
 
     def _vectors(self, lanes: int) -> Vectors:
         return Vectors(self.builder, self.module, self.dtype, lanes, self.estimates)
 
     def _tile_memory(self) -> Value:
-        """This thread's room for the products of one block."""
-        return self.places.at(
-            self.places.word["tiles"], self.builder.mul(self.team.me, int64(tile_memory(self.layout, self.kernels)))
-        )
+        """This thread's room for the products of one block, and behind it for rounded operands."""
+        tiles, row = tile_memory(self.layout, self.kernels)
+        size = self.builder.add(int64(tiles), self.builder.mul(self.places.word["batch"], int64(row)))
+        return self.places.at(self.places.word["tiles"], self.builder.mul(self.team.me, size))
 
     def _run(self) -> None:
         builder, team = self.builder, self.team
@@ -109,7 +105,11 @@ class _Generator:
             )
             for width, (first, last) in shares.items()
         }
-        self._pack(shares)
+        with builder.if_then(builder.icmp_signed("==", self.places.word["packed"], int64(0))):
+            self.factors.pack(shares)
+            if self.layout.panels:
+                with builder.if_then(builder.icmp_signed(">", team.size, int64(1))):
+                    builder.call(self.barrier, [self.places.word["barrier"], team.size])
         overtakes = self._overtakes()
 
         def step(count: Value) -> None:
@@ -117,7 +117,7 @@ class _Generator:
             for index, stage in enumerate(self.layout.schedule.stages):
                 if stage.reduces or any(group.products for group in stage.groups) or index == 0 and overtakes:
                     self._wait()
-                now = Step(places, rows, blocks)
+                now = Step(places, rows, blocks, self.factors.operands(index, places, rows))
                 for node in stage.reduces:
                     self._reduce(node, now)
                 for position, group in enumerate(stage.groups):
@@ -140,49 +140,6 @@ class _Generator:
     def _wait(self) -> None:
         with self.builder.if_then(self.waits):
             self.builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
-
-    def _pack(self, shares: dict[int, tuple[Value, Value]]) -> None:
-        """Weights into the order in which the product kernel reads them, each thread its share."""
-        layout = self.layout
-        if not layout.panels:
-            return
-        with self.builder.if_then(self.builder.icmp_signed("==", self.places.word["packed"], int64(0))):
-            for (stage, position), tiles in layout.tiles.items():
-                blocks = layout.blocks[layout.schedule.stages[stage].groups[position].width]
-                for tile in tiles:
-                    self._pack_tile(tile, blocks, shares[blocks.width])
-            with self.builder.if_then(self.builder.icmp_signed(">", self.team.size, int64(1))):
-                self.builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
-
-    def _pack_tile(self, tile: Tile, blocks: Blocks, share_: tuple[Value, Value]) -> None:
-        depth, size = int64(self._depth(tile)), int64(len(tile.columns))
-        kernel = declare(self.module, self.dtype, self.kernels.pack(), [POINTER, *[INT64] * 3, POINTER, INT64, INT64])
-
-        def block(index: Value) -> None:
-            panel = self._panel(tile, index)
-            for column, (product, vector) in enumerate(tile.columns):
-                pointer, stride_n, stride_k = self.places.given["product", product]
-                unit = self.builder.add(self._unit(blocks, index), int64(vector * self.layout.lanes))
-                start = self.places.at(pointer, self.builder.mul(unit, stride_n))
-                self.builder.call(kernel, [start, stride_n, stride_k, depth, panel, size, int64(column)])
-
-        repeat(self.builder, *share_, block)
-
-    def _depth(self, tile: Tile) -> int:
-        node = self.program.nodes[tile.columns[0][0]]
-        assert isinstance(node, Product)
-        return node.depth
-
-    def _panel(self, tile: Tile, block: Value) -> Value:
-        size = self._depth(tile) * len(tile.columns) * self.layout.lanes
-        return self.places.at(
-            self.places.word["panels"], self.builder.add(int64(tile.panel), self.builder.mul(block, int64(size)))
-        )
-
-    def _unit(self, blocks: Blocks, index: Value) -> Value:
-        """The first feature of a block; the last block is moved back to end with the features."""
-        size = blocks.size if blocks.number > 1 else blocks.width
-        return smaller(self.builder, self.builder.mul(index, int64(size)), blocks.width - size)
 
     def _reduce(self, index: int, step: Step) -> None:
         """The sum or maximum over the features of every row, by every thread that needs it."""
@@ -220,7 +177,7 @@ class _Generator:
         limit = min((self.kernels.rows_limit(len(tile.columns)) for tile in tiles), default=1 << 30)
 
         def block(index: Value) -> None:
-            unit = self._unit(blocks, index)
+            unit = self.places.unit(blocks, index)
 
             def rows(run: Value, begin: Value, end: Value) -> None:
                 if tiles:
@@ -255,14 +212,16 @@ class _Generator:
         """
         stride = int64(len(group.products) * self.layout.blocks[group.width].vectors * self.layout.lanes)
         for tile in tiles:
-            source = step.places[tile.operand][0]
+            source = step.factors[tile.operand][0]
             values = self.places.address(source, first, int64(0))
             out = self.places.at(self.memory, int64(tile.place * self.layout.lanes))
-            panel, depth = self._panel(tile, block), int64(self._depth(tile))
-            following = self._panel(tile, self.builder.add(block, int64(1)))
-            ahead = self.places.at(following, self.builder.mul(run, int64(self._depth(tile) * self.layout.lanes)))
+            panel, depth = self.factors.panel(tile, block), self.factors.depth(tile)
+            following = self.factors.panel(tile, self.builder.add(block, int64(1)))
+            ahead = self.places.at(following, self.builder.mul(run, int64(depth * self.layout.lanes)))
             more = int64(int(tile.accumulate))
-            self._call_tile(len(tile.columns), rows, [values, source.stride, panel, depth, out, stride, more, ahead])
+            self._call_tile(
+                len(tile.columns), rows, [values, source.stride, panel, int64(depth), out, stride, more, ahead]
+            )
 
     def _call_tile(self, columns: int, rows: Value, arguments_: list[Value]) -> None:
         """The kernel for just as many rows, from the table."""
@@ -276,7 +235,7 @@ class _Generator:
         """The products of this thread's features for all rows, from weights as they lie in memory."""
         builder = self.builder
         first, last = step.blocks[group.width]
-        start = self._unit(blocks, first)
+        start = self.places.unit(blocks, first)
         end = (
             smaller(builder, builder.mul(last, int64(blocks.size)), blocks.width) if blocks.number > 1 else blocks.width
         )
@@ -320,9 +279,9 @@ class _Generator:
             node = self.program.nodes[operand]
             far = operand in self.layout.schedule.entering or isinstance(node, Read) and node.kind == "sequence"
             if far and node.width == group.width:
-                place = self.places.address(step.places[operand][0], row, unit)
                 for offset in blocks.offsets:
-                    vectors.prefetch(place, offset)
+                    feature = self.builder.add(unit, int64(offset))
+                    vectors.prefetch(self.places.address(step.places[operand][0], row, feature), 0)
 
     def _equations(self, group: Group, blocks: Blocks, unit: Value, row: Value, first: Value, step: Step) -> None:
         """All equations of a group for one row and one block."""
@@ -341,7 +300,8 @@ class _Generator:
             self._apply(group, vectors, known, load)
             for stored in group.stores:
                 for place in step.places[stored]:
-                    vectors.store(known[stored], self.places.address(place, row, feature))
+                    store = vectors.store_half if place.half else vectors.store
+                    store(known[stored], self.places.address(place, row, feature))
 
         if blocks.vectors > 1:
             each(self.builder, 0, blocks.size, blocks.lanes, vector)
@@ -368,9 +328,10 @@ class _Generator:
             return vectors.constant(node.value)
         place = step.places[index][0]
         if node.width == width:
-            return vectors.load(self.places.address(place, row, feature))
+            return self._get(vectors, place, row, feature)
         one = self._vectors(1)
-        scalar = self.builder.extract_element(
-            one.load(self.places.address(place, row, int64(0))), ir.Constant(ir.IntType(32), 0)
-        )
-        return vectors.broadcast(scalar)
+        return vectors.broadcast(one.lane(self._get(one, place, row, int64(0)), 0))
+
+    def _get(self, vectors: Vectors, place: Place, row: Value, feature: Value) -> Value:
+        load = vectors.load_half if place.half else vectors.load
+        return load(self.places.address(place, row, feature))

@@ -1,5 +1,7 @@
 """What the processor offers, and LLVM: from a module's text to functions that can be called."""
 
+import ctypes
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,7 @@ class Machine:
         bytes_per_vector: the width of its widest vector registers.
         registers: how many of those it has.
         triple: LLVM's name of architecture and system.
+        bfloat16: by what it multiplies bfloat16: tile registers ("amx"), vectors ("avx512"), or nothing ("").
     """
 
     cpu: str
@@ -36,6 +39,7 @@ class Machine:
     bytes_per_vector: int
     registers: int
     triple: str
+    bfloat16: Literal["amx", "avx512", ""] = ""
 
     @property
     def estimates(self) -> bool:
@@ -92,10 +96,18 @@ def host() -> Machine:
     if not triple.startswith("x86_64"):
         return Machine(cpu, features, 16, 32, triple)
     if all(has.get(name) for name in ("avx512f", "avx512vl", "avx512dq", "avx512bw", "fma")):
-        return Machine(cpu, features + ",-prefer-256-bit", 64, 32, triple)
+        tiles = has.get("amx-tile") and has.get("amx-bf16") and _tiles_permitted()
+        bfloat16: Any = "" if not has.get("avx512bf16") else "amx" if tiles else "avx512"
+        return Machine(cpu, features + ",-prefer-256-bit", 64, 32, triple, bfloat16)
     if has.get("avx2") and has.get("fma"):
         return Machine(cpu, features, 32, 16, triple)
     return Machine(cpu, features, 16, 16, triple)
+
+
+def _tiles_permitted() -> bool:
+    """Whether the kernel lets this process use tile registers: Linux wants to be asked."""
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
+    return sys.platform == "linux" and ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
 
 
 def lanes(machine: Machine, dtype: DType) -> int:

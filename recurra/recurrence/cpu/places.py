@@ -5,17 +5,20 @@ from typing import NamedTuple
 
 import llvmlite.ir as ir
 
-from recurra.recurrence.cpu.layout import NUMBERS, WORDS, Layout, arguments
+from recurra.recurrence.cpu.control import smaller
+from recurra.recurrence.cpu.layout import NUMBERS, WORDS, Blocks, Layout, arguments
 from recurra.recurrence.cpu.machine import DType
 from recurra.recurrence.cpu.vector import INT64, POINTER, Value, Vectors, int64
 from recurra.recurrence.program import Read, Weight
 
 
 class Place(NamedTuple):
-    """Where a value stands at the present step: its first row, and how far rows are apart, in elements."""
+    """Where a value stands at the present step: its first row, how far rows are apart, in elements, and whether these
+    are bfloat16."""
 
     pointer: Value
     stride: Value
+    half: bool = False
 
 
 class Places:
@@ -44,7 +47,13 @@ class Places:
         return self._one.at(pointer, index)
 
     def address(self, place: Place, row: Value, feature: Value) -> Value:
-        return self.at(place.pointer, self.builder.add(self.builder.mul(row, place.stride), feature))
+        at = self._one.half_at if place.half else self.at
+        return at(place.pointer, self.builder.add(self.builder.mul(row, place.stride), feature))
+
+    def unit(self, blocks: Blocks, index: Value) -> Value:
+        """The first feature of a block; the last block is moved back to end with the features."""
+        size = blocks.size if blocks.number > 1 else blocks.width
+        return smaller(self.builder, self.builder.mul(index, int64(size)), blocks.width - size)
 
     def after(self, done: Value) -> dict[int, list[Place]]:
         """Where each node stands in the step after ``done`` others; the first place is the one to read."""
@@ -57,7 +66,7 @@ class Places:
                 case Read(kind="sequence") if node.index in layout.delayed and node.index in layout.sequences:
                     found[index] = [self._delayed(node.index, time)]
                 case Read(kind="sequence") if node.index in layout.sequences:
-                    found[index] = [self._series("sequence", node.index, time)]
+                    found[index] = [self._series("sequence", node.index, time, index in layout.halves)]
                 case Read(kind="state"):
                     found[index] = [self._before(node.index, done)]
                 case Read(kind="row"):
@@ -65,18 +74,20 @@ class Places:
                 case Weight() if node.index in layout.vectors:
                     (pointer,) = self.given["vector", node.index]
                     found[index] = [Place(self.at(pointer, int64(node.span.start)), int64(0))]
-        found |= {node: [self._series("entering", node, time)] for node in layout.schedule.entering}
+        for entering in layout.schedule.entering:
+            found[entering] = [self._series("entering", entering, time, entering in layout.halves)]
         for state, new in enumerate(self.program.next):
             found.setdefault(new, []).append(self._slot(state, done))
         for leaving in layout.leaving:
-            found.setdefault(leaving, []).append(self._series("leaving", leaving, time))
+            found.setdefault(leaving, []).append(self._series("leaving", leaving, time, leaving in layout.halves))
         for stored in layout.scratch:
             found.setdefault(stored, []).append(self._in_scratch(stored, done))
         return found
 
-    def _series(self, kind: str, index: int, time: Value) -> Place:
+    def _series(self, kind: str, index: int, time: Value, half: bool) -> Place:
         pointer, time_stride, row_stride = self.given[kind, index]
-        return Place(self.at(pointer, self.builder.mul(time, time_stride)), row_stride)
+        whole = Place(pointer, time_stride, half)
+        return Place(self.address(whole, time, int64(0)), row_stride, half)
 
     def _delayed(self, index: int, time: Value) -> Place:
         builder = self.builder

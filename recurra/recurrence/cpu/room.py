@@ -20,13 +20,13 @@ _HUGE_PAGE, _MADV_HUGEPAGE = 2 << 20, 14
 _marked: ContextVar[bool] = ContextVar("marked", default=False)
 
 
-def room(like: Tensor, *sizes: int) -> Tensor:
-    """An uninitialised tensor of the type of ``like``.
+def room(like: Tensor, *sizes: int, dtype: torch.dtype | None = None) -> Tensor:
+    """An uninitialised tensor, of the type of ``like`` where none is given.
 
     Above 32 MiB the C library maps memory afresh for every tensor. The kernel clears it page by page when it is first
     written, which takes longer than most loops; in huge pages it takes a fifth of that.
     """
-    tensor = torch.empty(sizes, dtype=like.dtype)
+    tensor = torch.empty(sizes, dtype=dtype or like.dtype)
     if tensor.nbytes >= LARGE and (advise := _advise()) is not None:
         begin = -(-tensor.data_ptr() // _HUGE_PAGE) * _HUGE_PAGE
         end = (tensor.data_ptr() + tensor.nbytes) // _HUGE_PAGE * _HUGE_PAGE

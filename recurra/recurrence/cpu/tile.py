@@ -1,13 +1,18 @@
 """The register tile of a matrix product, and the packing of weights for it."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.control import counted, each, open_function, product, whole
 from recurra.recurrence.cpu.machine import BYTES, DType
 from recurra.recurrence.cpu.vector import Value, Vectors, int64
 
+Times: TypeAlias = Callable[[Vectors, Value, Value, Value], Value]
 
-def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int) -> None:
+
+def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int, times: Times = Vectors.fma) -> None:
     """``tile(a*, lda, panel*, k, out*, ldo, accumulate, ahead*)``: ``rows`` rows by V vectors of L lanes.
 
     out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane],
@@ -16,6 +21,9 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
 
     While it computes, k vectors from ``ahead`` on are fetched into the second cache: there a later call will find its
     panel. They may lie anywhere.
+
+    Args:
+        times: adds a product to a sum.
     """
     builder, (a, lda, panel, k, out, ldo, accumulate, ahead) = open_function(
         module, "tile", "a* lda panel* k out* ldo accumulate ahead*"
@@ -33,7 +41,7 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
         v.prefetch(ahead, product(builder, index, lanes))
         factors = [v.broadcast(v.load_scalar(start, index)) for start in starts]
         pairs = [(factor, weight) for factor in factors for weight in weights]
-        return [v.fma(factor, weight, total) for (factor, weight), total in zip(pairs, sums, strict=True)]
+        return [times(v, factor, weight, total) for (factor, weight), total in zip(pairs, sums, strict=True)]
 
     # four times gains one row 8 %, but makes LLVM spill the sums of many rows on NEON
     unroll = 4 if rows == 1 else 2

@@ -13,6 +13,19 @@ INT32, INT64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
 ORDERED = ("==", "<", "<=", ">", ">=")
 
 
+class BFloat16(ir.types._BaseFloatType):
+    """LLVM's type; llvmlite has no name for it."""
+
+    null = "0.0"
+    intrinsic_name = "bf16"
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+
+BFloat16._create_instance()
+
+
 class Vectors:
     """Emits operations on vectors of ``lanes`` floats where ``builder`` stands.
 
@@ -59,13 +72,27 @@ class Vectors:
         """A vector or a number, at any address."""
         self.builder.store(value, self.at(pointer, index), align=BYTES[self.dtype])
 
+    def half_at(self, pointer: Value, index: Index) -> Value:
+        """The address of the bfloat16 ``index`` places behind ``pointer``."""
+        return self.builder.gep(pointer, [int64(index)], source_etype=BFloat16())
+
+    def load_half(self, pointer: Value) -> Value:
+        """A vector of numbers kept in bfloat16."""
+        kind = ir.VectorType(ir.IntType(16), self.lanes)
+        upper = self.builder.zext(self.builder.load(pointer, typ=kind, align=2), self.integers)
+        return self.builder.bitcast(self.builder.shl(upper, self.bits(16)), self.vector)
+
+    def store_half(self, value: Value, pointer: Value) -> None:
+        """A vector, to the nearest bfloat16, of two the even one."""
+        self.builder.store(self.builder.fptrunc(value, ir.VectorType(BFloat16(), self.lanes)), pointer, align=2)
+
     def load_scalar(self, pointer: Value, index: Index = 0) -> Value:
         return self.builder.load(self.at(pointer, index), typ=self.scalar, align=BYTES[self.dtype])
 
     def prefetch(self, pointer: Value, index: Index) -> None:
         """Have the second cache fetch what stands there; any address will do."""
         read, second, data = (ir.Constant(INT32, number) for number in (0, 2, 1))
-        function = self._declare("llvm.prefetch.p0", ir.VoidType(), [POINTER, INT32, INT32, INT32])
+        function = self.declare("llvm.prefetch.p0", ir.VoidType(), [POINTER, INT32, INT32, INT32])
         self.builder.call(function, [self.at(pointer, index), read, second, data])
 
     def first(self, count: Value) -> Value:
@@ -83,7 +110,7 @@ class Vectors:
     def store_masked(self, value: Value, pointer: Value, index: Index, mask: Value) -> None:
         align = ir.Constant(INT32, BYTES[self.dtype])
         kinds = [self.vector, POINTER, INT32, mask.type]
-        store = self._declare(f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), kinds)
+        store = self.declare(f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), kinds)
         self.builder.call(store, [value, self.at(pointer, index), align, mask])
 
     def broadcast(self, scalar: Value) -> Value:
@@ -122,7 +149,7 @@ class Vectors:
             return self.shuffle(wide, wide, list(range(count)))
         mask = ir.Constant(ir.IntType(max(count, 8)), -1)
         kinds = [a.type, a.type, mask.type]
-        function = self._declare(f"llvm.x86.avx512.rcp14.ps.{32 * count}", a.type, kinds)
+        function = self.declare(f"llvm.x86.avx512.rcp14.ps.{32 * count}", a.type, kinds)
         return self.builder.call(function, [a, a, mask])
 
     def neg(self, a: Value) -> Value:
@@ -271,7 +298,7 @@ class Vectors:
 
         function = self.module.globals.get(f"{name}.{self.suffix}")
         if function is None:
-            function = self._declare(f"{name}.{self.suffix}", self.vector, [self.vector])
+            function = self.declare(f"{name}.{self.suffix}", self.vector, [self.vector])
             function.linkage = "internal"
             function.attributes.add("alwaysinline")
             builder = ir.IRBuilder(function.append_basic_block())
@@ -280,9 +307,9 @@ class Vectors:
         return self.builder.call(function, [operand])
 
     def _intrinsic(self, name: str, *operands: Value) -> Value:
-        return self.builder.call(self._declare(name, self.vector, [value.type for value in operands]), operands)
+        return self.builder.call(self.declare(name, self.vector, [value.type for value in operands]), operands)
 
-    def _declare(self, name: str, result: ir.Type, kinds: list[ir.Type]) -> ir.Function:
+    def declare(self, name: str, result: ir.Type, kinds: list[ir.Type]) -> ir.Function:
         known = self.module.globals.get(name)
         return known or ir.Function(self.module, ir.FunctionType(result, kinds), name)
 
