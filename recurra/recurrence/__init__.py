@@ -24,6 +24,7 @@ The program
     interpret.py    what a program means, in plain PyTorch
     masks.py        lengths and resets as parts of a program
     gradient.py     the adjoint program
+    gather.py       sums in which products come first
     schedule.py     what is computed before the loop, in which stage of it, and after it
     narrow.py       which values are kept in bfloat16
 

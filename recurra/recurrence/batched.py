@@ -91,10 +91,24 @@ def _hoisting(schedule: Schedule) -> Hoisting:
     return Hoisting(frozenset(wanted), tuple(n for n in needed if isinstance(program.nodes[n], Read)), ordered)
 
 
-def compute_hoisted(schedule: Schedule, given: Arguments, steps: int, halves: frozenset[int] | None) -> Series:
+def hoisted_matrices(schedule: Schedule, weights: Sequence[Tensor], bfloat16: bool) -> dict[int, Tensor]:
+    """The matrices of all hoisted products of each operand, transposed; they serve any number of steps.
+
+    Args:
+        bfloat16: whether they are to be rounded to it.
+    """
+    program = schedule.program
+    found = {operand: _stacked(program, products, weights).T for operand, products in _hoisting(schedule).groups}
+    return {operand: matrix.bfloat16() if bfloat16 else matrix for operand, matrix in found.items()}
+
+
+def compute_hoisted(
+    schedule: Schedule, given: Arguments, steps: int, matrices: Mapping[int, Tensor], halves: frozenset[int] | None
+) -> Series:
     """What the loop, or anything after it, reads of the hoisted nodes, at ``steps`` steps.
 
     Args:
+        matrices: of `hoisted_matrices`.
         halves: the nodes wanted in bfloat16, where products are of operands rounded to it; else None.
     """
     program, how = schedule.program, _hoisting(schedule)
@@ -109,7 +123,7 @@ def compute_hoisted(schedule: Schedule, given: Arguments, steps: int, halves: fr
         if operand not in known:
             (value,) = evaluate(program, {operand}, _exact(known), given.weights).values()
             known[operand] = value.expand(steps * batch, -1)  # a number by itself has no rows
-        joint = product_of(known[operand], _stacked(program, products, given.weights).T, halves is not None)
+        joint = product_of(known[operand], matrices[operand], halves is not None)
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
     halves = halves or frozenset()
     values = {index: known[index] for index in how.wanted if index in known}
@@ -183,7 +197,7 @@ def _sum_of_products(
         joint = joined_columns([operand[part] for part in run])
         blocks = torch.cat([_matrix(program, part, weights).T for part in run]) if len(run) > 1 else None
         matrix = _matrix(program, run[0], weights).T if blocks is None else blocks
-        total = exact(product_of(joint, matrix, bfloat16)) if total is None else added(total, joint, matrix, bfloat16)
+        total = exact(product_of(joint, matrix, bfloat16)) if total is None else _added(total, joint, matrix, bfloat16)
     assert total is not None
     return total
 
@@ -212,14 +226,14 @@ def joined_columns(run: list[Tensor]) -> Tensor:
     return first.as_strided((first.shape[0], width), first.stride(), first.storage_offset())
 
 
-def product_of(left: Tensor, right: Tensor, bfloat16: bool) -> Tensor:
+def product_of(left: Tensor, right: Tensor, bfloat16: bool = False) -> Tensor:
     """Of two matrices; where both are first to be rounded to bfloat16, in that type."""
     if bfloat16:
         left, right = left.bfloat16(), right.bfloat16()
     return torch.mm(left, right, out=room(left, left.shape[0], right.shape[1]))
 
 
-def added(total: Tensor, left: Tensor, right: Tensor, bfloat16: bool) -> Tensor:
+def _added(total: Tensor, left: Tensor, right: Tensor, bfloat16: bool) -> Tensor:
     """``total`` and the product of two matrices, in place."""
     return total.add_(product_of(left, right, bfloat16)) if bfloat16 else total.addmm_(left, right)
 

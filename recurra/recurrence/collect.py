@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,14 +10,13 @@ from torch import Tensor
 from recurra.recurrence.batched import (
     Arguments,
     Series,
-    added,
     at_every_step,
     exact,
     joined_columns,
     neighbours,
     product_of,
-    summing_type,
 )
+from recurra.recurrence.cpu.outer import Rows, outer_products
 from recurra.recurrence.program import Outer, Program, Read, Total
 
 
@@ -37,7 +37,7 @@ def collect_weights(
             if item.operand not in sums:
                 inside = totals.get(position)
                 values = at_every_step(program, item.operand, given, series) if inside is None else inside
-                sums[item.operand] = values.flatten(0, -2).sum(0, dtype=summing_type(values))
+                sums[item.operand] = exact(values.flatten(0, -2).sum(0))
             whole = sums[item.operand]
             terms[position] = whole.sum(0, keepdim=True) if item.span.size == 1 else whole
     indices = {program.sums[position].index for position in terms}
@@ -45,28 +45,53 @@ def collect_weights(
 
 
 def _outer_products(program: Program, given: Arguments, series: Series, bfloat16: bool) -> dict[int, Tensor]:
-    """The terms of outer products, by position: one product for all that share a right factor and lie side by side."""
+    """The terms of outer products, by position: left factors that lie side by side are taken together, and so are right
+    factors that meet the same ones."""
     groups: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
     for position, item in enumerate(program.sums):
         if isinstance(item, Outer):
             groups[item.right][position] = at_every_step(program, item.left, given, series).flatten(0, 1)
-    found: dict[int, Tensor] = {}
+    joint: defaultdict[tuple[int, ...], list[tuple[int, list[int]]]] = defaultdict(list)
     for right, lefts in groups.items():
         for run in neighbours(lefts, lefts):
-            joint = joined_columns([lefts[position] for position in run]) if len(run) > 1 else lefts[run[0]]
-            result = exact(_times(program, joint.T, right, given, series, bfloat16))
-            widths = [lefts[position].shape[1] for position in run]
-            found |= dict(zip(run, result.split(widths), strict=True))
+            joint[tuple(program.sums[position].left for position in run)].append((right, run))  # type: ignore[union-attr]
+    multiply = _rounded_products if bfloat16 else _exact_products
+    found: dict[int, Tensor] = {}
+    for pairs in joint.values():
+        columns = [groups[pairs[0][0]][position] for position in pairs[0][1]]
+        left = joined_columns(columns) if len(columns) > 1 else columns[0]
+        results = multiply(left, [_factor(program, right, given, series) for right, _ in pairs])
+        for (_, run), result in zip(pairs, results, strict=True):
+            found |= dict(zip(run, result.split([each.shape[1] for each in columns]), strict=True))
     return found
 
 
-def _times(program: Program, left: Tensor, right: int, given: Arguments, series: Series, bfloat16: bool) -> Tensor:
-    """The product with a factor at every step. A delayed one is not put together: its start is a product of its own."""
-    node = program.nodes[right]
+def _factor(program: Program, index: int, given: Arguments, series: Series) -> Rows:
+    """A right factor as it lies in memory: a delayed one is not put together."""
+    node = program.nodes[index]
     if isinstance(node, Read) and node.kind == "sequence" and node.index in given.starts:
-        start, later = given.starts[node.index], given.sequences[node.index][:-1].flatten(0, 1)
-        return added(exact(left[:, : len(start)]) @ start, left[:, len(start) :], later, bfloat16)
-    return product_of(left, at_every_step(program, right, given, series).flatten(0, 1), bfloat16)
+        return Rows(given.sequences[node.index], given.starts[node.index])
+    return Rows(at_every_step(program, index, given, series))
+
+
+def _rounded_products(left: Tensor, rights: list[Rows]) -> list[Tensor]:
+    whole = [Rows(*(_contiguous_rows(part) for part in right)) for right in rights]
+    return outer_products(Rows(_contiguous_rows(left.unsqueeze(0))), whole)
+
+
+def _contiguous_rows(rows: Tensor | None) -> Any:
+    return rows if rows is None or rows.stride(-1) == 1 else rows.contiguous()
+
+
+def _exact_products(left: Tensor, rights: list[Rows]) -> list[Tensor]:
+    found = []
+    for series, start in rights:
+        if start is None:
+            found.append(product_of(left.T, series.flatten(0, 1)))
+        else:
+            first = left[: len(start)].T @ start
+            found.append(torch.addmm(first, left[len(start) :].T, series[:-1].flatten(0, 1)))
+    return found
 
 
 def _assembled(program: Program, index: int, terms: Mapping[int, Tensor], weight: Tensor) -> Tensor:
@@ -90,10 +115,6 @@ def collect_rows(program: Program, series: Series, totals: Mapping[int, Tensor])
     found: dict[int, Tensor] = {}
     for position, item in enumerate(program.sums):
         if isinstance(item, Total) and item.kind == "row":
-            total = (
-                totals[position]
-                if position in totals
-                else series[item.operand].sum(0, dtype=summing_type(series[item.operand]))
-            )
+            total = totals[position] if position in totals else exact(series[item.operand].sum(0))
             found[item.index] = found[item.index] + total if item.index in found else total
     return found

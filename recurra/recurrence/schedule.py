@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from recurra.recurrence.gather import products_first
 from recurra.recurrence.graph import Graph, Value
 from recurra.recurrence.masks import copied, moved
 from recurra.recurrence.program import (
@@ -74,22 +75,27 @@ class Schedule:
     carried: dict[int, int]
 
 
-def schedule(program: Program, *, single: bool = False) -> Schedule:
-    """Cut ``program`` up; for a ``single`` step every product stays in the loop, and each by itself."""
-    program = _copied_results(program)
+def schedule(program: Program, *, single: bool = False, inside: bool = False) -> Schedule:
+    """Cut ``program`` up.
+
+    Args:
+        single: for one step: every product stays in the loop, and each by itself.
+        inside: no product is hoisted; those of inputs are accumulated with those of states.
+    """
+    program = _copied_results(products_first(program) if inside else program)
     if not single:
         program = _copied_states(program, _deferred(program))
     deferred = set() if single else _deferred(program)
-    hoisted = set() if single else _hoisted(program, deferred)
+    hoisted = set() if single or inside else _hoisted(program, deferred)
     leaving = _leaving(program, hoisted, deferred)
     program, carried = _carry(program, hoisted | deferred | leaving)
-    inside = _inside(program, leaving, hoisted)
-    entering = {operand for node in inside for operand in operands(program.nodes[node]) if operand in hoisted}
+    computed = _inside(program, leaving, hoisted)
+    entering = {operand for node in computed for operand in operands(program.nodes[node]) if operand in hoisted}
     return Schedule(
         program,
         tuple(sorted(hoisted)),
         tuple(sorted(entering)),
-        _stages(program, inside, leaving, merge=not single),
+        _stages(program, computed, leaving, merge=not single, late=inside),
         tuple(sorted(leaving)),
         tuple(sorted(deferred)),
         carried,
@@ -219,8 +225,8 @@ def _inside(program: Program, leaving: set[int], hoisted: set[int]) -> set[int]:
     return {node for node in found if not is_leaf(program, node)}
 
 
-def _stages(program: Program, inside: set[int], leaving: set[int], merge: bool) -> tuple[Stage, ...]:
-    levels = _levels(program, inside, leaving)
+def _stages(program: Program, inside: set[int], leaving: set[int], merge: bool, late: bool) -> tuple[Stage, ...]:
+    levels = _levels(program, inside, leaving, late)
     alone = {node: (node,) for node in levels if isinstance(program.nodes[node], Product)}
     products, absorbed = _merged(program, levels, {*program.next} | leaving) if merge else (alone, set[int]())
     stored = _stored(program, levels, {*program.next} | leaving)
@@ -238,8 +244,12 @@ def _stages(program: Program, inside: set[int], leaving: set[int], merge: bool) 
     return tuple(stages)
 
 
-def _levels(program: Program, inside: set[int], leaving: set[int]) -> dict[int, int]:
-    """The stage of each node: products as early as they can be, equations as late as their readers allow."""
+def _levels(program: Program, inside: set[int], leaving: set[int], late: bool) -> dict[int, int]:
+    """The stage of each node: products as early as they can be, equations as late as their readers allow.
+
+    Args:
+        late: whether products of inputs are as late, to be accumulated with those of what is computed.
+    """
     levels: dict[int, int] = {}
     for index in sorted(inside):
         node = program.nodes[index]
@@ -248,7 +258,8 @@ def _levels(program: Program, inside: set[int], leaving: set[int]) -> dict[int, 
     limits: dict[int, int] = {}
     for index in sorted(inside, reverse=True):
         node = program.nodes[index]
-        if isinstance(node, Apply) and index not in program.next and index not in leaving:
+        of_input = late and isinstance(node, Product) and isinstance(program.nodes[node.operand], Read)
+        if (isinstance(node, Apply) or of_input) and index not in program.next and index not in leaving:
             levels[index] = max(levels[index], limits.get(index, levels[index]))
         latest = levels[index] - isinstance(node, Product | Reduce)
         for operand in operands(node):

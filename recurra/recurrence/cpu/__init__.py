@@ -19,6 +19,7 @@ The loop
     factors.py      packed weights and rounded operands
     places.py       addresses of each value at each step
     loop.py         the generator
+    outer.py        gradients of weights, of factors rounded to bfloat16
     room.py         memory for large results
     execute.py      compiled once, then handed the user's tensors
     single.py       one step of a stream

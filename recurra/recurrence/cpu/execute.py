@@ -3,13 +3,21 @@
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recurra.recurrence.batched import Arguments, Series, compute_deferred, compute_hoisted, side_by_side
+from recurra.recurrence.batched import (
+    Arguments,
+    Series,
+    compute_deferred,
+    compute_hoisted,
+    hoisted_matrices,
+    side_by_side,
+)
 from recurra.recurrence.collect import collect_rows, collect_weights
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.factors import tile_memory
@@ -66,6 +74,7 @@ def compile_program(
     machine: Machine | None = None,
     own: int | None = None,
     halves: frozenset[int] = frozenset(),
+    inside: bool = False,
 ) -> Compiled:
     """Machine code for the loop of a program; the same for every number of steps and rows.
 
@@ -77,10 +86,11 @@ def compile_program(
         machine: the host where it is not given.
         own: how many of the outputs are results; those that follow are remembered for a gradient.
         halves: sequences that come in bfloat16.
+        inside: whether products of inputs are taken in the loop.
     """
     machine = machine or host()
     pool.pool()
-    cut = schedule(program, single=single)
+    cut = schedule(program, single=single, inside=inside)
     pairs = packed and by_pairs(program, dtype, machine)
     series = narrow(cut, own, halves) if pairs else None
     layout = lay_out(cut, kept, delayed, lanes(machine, dtype), packed, series)
@@ -112,7 +122,9 @@ def execute(
     like = next(iter([*given.states, *given.sequences]))
     batch = like.shape[-2]
     given, halves = _readable(program, given, DTYPES[like.dtype])
-    compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype], own=own, halves=halves)
+    dtype = DTYPES[like.dtype]
+    inside = batch >= MANY and not program.backwards and by_pairs(program, dtype, host())
+    compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves, inside=inside)
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
@@ -120,12 +132,13 @@ def execute(
     series = _room(layout, steps, batch, like)
     memory = memory_for(compiled, batch, like)
     piece = _piece(layout, given, steps, batch * like.element_size())
+    matrices = hoisted_matrices(cut, given.weights, layout.pairs)
     for begin in range(0, steps, piece):
         size = min(piece, steps - begin)
         if begin > 0:
             states = [slot[begin - 1 if index in kept else 1] for index, slot in enumerate(slots)]
         part = given._replace(sequences=[each[begin : begin + size] for each in given.sequences], states=states)
-        hoisted = compute_hoisted(cut, part, size, layout.halves if layout.pairs else None)
+        hoisted = compute_hoisted(cut, part, size, matrices, layout.halves if layout.pairs else None)
         leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
         after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
         call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
@@ -157,6 +170,10 @@ def _readable(program: Program, given: Arguments, dtype: DType) -> tuple[Argumen
     return given._replace(sequences=sequences), left
 
 
+MANY = 8
+"""Rows from which on products of inputs rounded to bfloat16 are taken in the loop: their results are never written, and
+the loop's tiles are as fast as torch's product. For fewer rows a tile takes as long as for these."""
+
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
 cache until the loop has read them, and the memory of all of them is not needed."""
@@ -167,7 +184,8 @@ def _piece(layout: Layout, given: Arguments, steps: int, row_bytes: int) -> int:
     cut, program = layout.schedule, layout.program
     later = {*program.outputs, *(operand for node in cut.deferred for operand in operands(program.nodes[node]))}
     later |= {node for item in program.sums for node in uses(item)}
-    bytes_each = row_bytes * sum(program.nodes[node].width for node in cut.entering)
+    places = sum(program.nodes[node].width / (1 + (node in layout.halves)) for node in cut.entering)
+    bytes_each = ceil(row_bytes * places)
     whole = program.backwards or given.starts or not later.isdisjoint(cut.hoisted)
     if whole or bytes_each * steps <= MOST_HOISTED:
         return steps
