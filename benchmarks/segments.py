@@ -2,15 +2,17 @@
 
     python benchmarks/segments.py [--json benchmarks/results/segments.json]
 
-An LSTM of 128 inputs and 128 units over 4 rows, float32; the loss is the sum of the outputs. Memory is what three
-training calls add to a process's resident memory at their peak, less what the outputs take; x stands there before.
-Every measurement is taken in a fresh process, both ways in turns; figures are medians.
+An LSTM of 128 inputs and 128 units over 4 rows, float32, with the gradients of x and of the weights; that of the
+outputs is given. Memory is what three training calls add to a process's resident memory at their peak, less the outputs
+and the gradient of x, which are the caller's; each figure is from a fresh process. Times are taken in turns in one
+process: a ratio is the median of those of neighbours. Figures are medians of the rounds.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,65 +26,81 @@ from recurra.files import write_text
 from recurra.layers import Recurrent
 
 BATCH, WIDTH = 4, 128
-STEPS = (1_000, 3_000, 10_000, 30_000, 100_000)
-TIMED = STEPS[:3]
+STEPS = (1_000, 10_000, 30_000, 100_000)
 WAYS = ("all", "segments")
+MIB = 2**20
 
 
-def training(way: str, steps: int, threads: int) -> Any:
+def training(way: str, steps: int, threads: int) -> Callable[[], None]:
     """A training call, warm."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     layer = Recurrent(LSTM(WIDTH, WIDTH), remember=way)
 
-    def call(x: torch.Tensor) -> None:
-        layer(x)[0].sum().backward()
+    def call(x: torch.Tensor, gradient: torch.Tensor) -> None:
+        torch.autograd.grad(layer(x)[0], [x, *layer.parameters()], gradient)
 
-    call(torch.randn(BATCH, 1_000, WIDTH))
-    x = torch.randn(BATCH, steps, WIDTH)
-    return lambda: call(x)
+    call(*_tensors(1_000))
+    given = _tensors(steps)
+    return lambda: call(*given)
+
+
+def _tensors(steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """x, and the gradient of the outputs."""
+    return torch.randn(BATCH, steps, WIDTH).requires_grad_(), torch.randn(BATCH, steps, WIDTH)
+
+
+def of_the_caller(steps: int) -> int:
+    """Bytes of the outputs and the gradient of x."""
+    return 2 * 4 * BATCH * steps * WIDTH
 
 
 def memory(way: str, steps: int, threads: int) -> float:
-    """MiB at the peak, the outputs not counted."""
-    return (peak_of(training(way, steps, threads)) - 4 * BATCH * steps * WIDTH) / 2**20
+    """MiB at the peak, the caller's not counted."""
+    return (peak_of(training(way, steps, threads)) - of_the_caller(steps)) / MIB
 
 
-def milliseconds(way: str, steps: int, threads: int) -> float:
-    call = training(way, steps, threads)
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return 1e3 * median(seconds[1:])
+def times(steps: int, threads: int) -> tuple[float, float, float]:
+    """Milliseconds of each way, and how many times as long the second takes."""
+    calls = [training(way, steps, threads) for way in WAYS]
+    turns = [[_milliseconds(call) for call in calls] for _ in range(min(12, max(4, 50_000 // steps)))][1:]
+    first, second = (median(column) for column in zip(*turns, strict=True))
+    return first, second, median(after / before for before, after in turns)
 
 
-def in_turns(measure: Any, steps: int, threads: int, rounds: int) -> dict[str, float]:
-    """The median of each way."""
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(rounds):
-        for way in WAYS:
-            found[way].append(in_fresh_process(measure, way, steps, threads))
-    return {way: round(median(values), 1) for way, values in found.items()}
+def _milliseconds(call: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def measured(steps: int, threads: int, rounds: int) -> dict[str, Any]:
+    """One length."""
+    taken = [in_fresh_process(times, steps, threads) for _ in range(rounds)]
+    peaks = [[in_fresh_process(memory, way, steps, threads) for way in WAYS] for _ in range(rounds)]
+    first, second, ratio = (median(column) for column in zip(*taken, strict=True))
+    return {
+        "milliseconds": {"all": round(first, 1), "segments": round(second, 1)},
+        "times as long": round(ratio, 3),
+        "outputs and gradient of x, MiB": round(of_the_caller(steps) / MIB, 1),
+        "peak beside them, MiB": {
+            way: round(median(column), 1) for way, column in zip(WAYS, zip(*peaks, strict=True), strict=True)
+        },
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure training that remembers segments.")
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes for each figure")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    times = {steps: in_turns(milliseconds, steps, options.threads, options.rounds) for steps in TIMED}
     result = {
         "command": " ".join(["python", "benchmarks/segments.py", *sys.argv[1:]]),
         "machine": describe_machine(),
         "shape": {"cell": "LSTM", "rows": BATCH, "inputs": WIDTH, "units": WIDTH, "threads": options.threads},
-        "milliseconds": times,
-        "times as long": {steps: round(found["segments"] / found["all"], 3) for steps, found in times.items()},
-        "peak MiB beside x and outputs": {
-            steps: in_turns(memory, steps, options.threads, options.rounds) for steps in STEPS
-        },
+        "steps": {steps: measured(steps, options.threads, options.rounds) for steps in options.steps},
     }
     text = json.dumps(result, indent=1)
     print(text)

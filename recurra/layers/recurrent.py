@@ -14,7 +14,7 @@ from recurra.recurrence.paths import answer, obstacle
 from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
-from recurra.recurrence.stream import Stream, step
+from recurra.recurrence.stream import Stream, opened, step
 
 
 class Trajectory(NamedTuple):
@@ -121,13 +121,7 @@ class Recurrent(nn.Module):
         """
         begin = self.initial_state(batch_size) if state is None else state
         example = self._example().expand(batch_size, 1, -1)
-        with torch.no_grad():
-            answer(self.cell, self.plans, self._request(example, begin, None, None))  # checked, like any first use
-        explanation = self.explain(example, begin)
-        plan = self.plans.known(self.cell, example, begin, 2)
-        if plan is None or plan.lowered is None or explanation.reason is not None:
-            raise ValueError(f"a stream needs a compiled loop: {explanation.reason}")
-        return Stream(plan, begin)
+        return opened(self.cell, self.plans, self._request(example, begin, None, None), example)
 
     def explain(self, x: Float[Tensor, "B T I"] | None = None, state: State | None = None) -> Explanation:
         """How calls run, and why not faster: as one compiled loop, and of which stages, or step by step.

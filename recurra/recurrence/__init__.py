@@ -38,6 +38,7 @@ Running it
     fused.py        from a cell and the user's tensors to a program and its, and back
     stream.py       single steps without gradients
     segments.py     long sequences in little memory: segments that are run again
+    stepwise.py     the same for a cell that is called step by step
     capture.py      under torch.compile and torch.export
     paths.py        which way a call goes
     explain.py      how a layer runs, in words

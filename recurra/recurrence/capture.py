@@ -15,12 +15,11 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import _disable_current_modes
 
-from recurra.recurrence.fused import Plans, Recipe, recipe, run_fused, run_recipe, variant
+from recurra.recurrence.fused import Plans, Recipe, checked, recipe_for, run_recipe
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State
-from recurra.recurrence.trace import NotFused
 
 Spec = tuple[Any, ...]
 """A nesting without its tensors: ("tensor", shape, type), or (type of the container, keys, their specs)."""
@@ -84,14 +83,12 @@ def _planned(
         plan = plans.find(cell, request)
         if plan.lowered is None or plan.fault is not None:
             return None
-        try:
-            if not any(isinstance(tensor, FakeTensor) for _, tensor in named_tensors(cell)):
-                run_fused(plan, cell, request)
-        except NotFused:
+        fake = any(isinstance(tensor, FakeTensor) for _, tensor in named_tensors(cell))
+        how = recipe_for(plan, request) if fake else checked(plan, cell, request)
+        if how is None:
             return None
-        program = variant(plan.lowered.program, lengths, reset, trajectory, bfloat16)
-        plans.graphs[program.text] = _weights(cell, plan.lowered)
-        return plan.lowered.parameters, *recipe(plan.lowered, program)
+        plans.graphs[how.program] = _weights(cell, plan.lowered)
+        return plan.lowered.parameters, *how
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """From a cell and the user's tensors to a program and its, and back: the compiled path of a sequence layer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +19,9 @@ from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.trace import NotFused, trace
 from recurra.recurrence.weights import Weights
 
+Loop = Callable[..., tuple[list[Tensor], list[Tensor]]]
+"""`run`, or another with its arguments and results."""
+
 
 @dataclass
 class Plan:
@@ -29,7 +32,7 @@ class Plan:
         kind: shapes and types that the trace stands for.
         lowered: the program and how to reach its tensors.
         fault: why the reference runs instead.
-        checked: what has been compared with the reference, as (program, needs gradients).
+        checked: what has been compared with the reference, as (text of the program, needs gradients).
         weights: of the program.
         recipes: by variant of the program.
     """
@@ -38,7 +41,7 @@ class Plan:
     kind: Any
     lowered: Lowered | None
     fault: NotFused | None
-    checked: set[tuple[Program, bool]]
+    checked: set[tuple[str, bool]]
     weights: Weights | None = None
     recipes: dict[Program, "Recipe"] = field(default_factory=dict)
 
@@ -98,7 +101,8 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
     try:
         lowered = lower(trace(cell, x, request.state))
     except NotFused as fault:
-        return Plan(cell, kind, None, fault, set())
+        # another, that has not come through frames: they would hold the inputs as long as the plan is kept
+        return Plan(cell, kind, None, NotFused(fault.reason, fault.place, fault.operation), set())
     return Plan(cell, kind, lowered, None, set(), Weights(cell, lowered))
 
 
@@ -113,31 +117,42 @@ def variant(program: Program, lengths: bool, reset: bool, trajectory: bool, bflo
     return replace(program, outputs=outputs, bfloat16=bfloat16)
 
 
-def run_fused(plan: Plan, cell: nn.Module, request: Request) -> Result:
-    """Run a call by the compiled loop.
+def run_fused(plan: Plan, cell: nn.Module, request: Request, loop: Loop = run) -> Result | None:
+    """Run a call by the compiled loop; None where the reference has to."""
+    how = checked(plan, cell, request)
+    return None if how is None else _run_plan(plan, how, request, loop)
 
-    Raises:
-        NotFused: at the first use, where the loop and the reference disagree; the plan holds the fault from then on.
-    """
-    lowered, weights = plan.lowered, plan.weights
-    assert lowered is not None and weights is not None
-    masked = request.lengths is not None, request.reset is not None
 
-    def fused(given: Request) -> Result:
-        program = variant(lowered.program, *masked, given.trajectory, given.bfloat16)
-        if program not in plan.recipes:
-            plan.recipes[program] = recipe(lowered, program)
-        return run_recipe(plan.recipes[program], weights.read(), given, lowered.trace.structure)
-
-    use = variant(lowered.program, *masked, request.trajectory, False), torch.is_grad_enabled()
+def checked(plan: Plan, cell: nn.Module, request: Request) -> "Recipe | None":
+    """The recipe for a call, compared with the reference at its first use. None where there is no loop or the two
+    disagree; the plan holds the fault."""
+    if plan.lowered is None or plan.fault is not None:
+        return None
+    exact = request._replace(bfloat16=False)  # rounding would hide a small mistake
+    how = recipe_for(plan, exact)
+    use = how.program, torch.is_grad_enabled()
     if use not in plan.checked:
-        # without rounding, which would hide a small mistake
-        fault = disagreement(cell, request._replace(bfloat16=False), fused, use[1])
+        fault = disagreement(cell, exact, lambda given: _run_plan(plan, how, given, run), use[1])
         if fault is not None:
             plan.fault = NotFused(fault)
-            raise plan.fault
+            return None
         plan.checked.add(use)
-    return fused(request)
+    return recipe_for(plan, request)
+
+
+def recipe_for(plan: Plan, request: Request) -> "Recipe":
+    """The recipe for a call of a cell that has a program."""
+    assert plan.lowered is not None
+    masked = request.lengths is not None, request.reset is not None
+    program = variant(plan.lowered.program, *masked, request.trajectory, request.bfloat16)
+    if program not in plan.recipes:
+        plan.recipes[program] = recipe(plan.lowered, program)
+    return plan.recipes[program]
+
+
+def _run_plan(plan: Plan, how: "Recipe", request: Request, loop: Loop) -> Result:
+    assert plan.lowered is not None and plan.weights is not None
+    return run_recipe(how, plan.weights.read(), request, plan.lowered.trace.structure, loop)
 
 
 class Recipe(NamedTuple):
@@ -170,17 +185,16 @@ def recipe(lowered: Lowered, program: Program) -> Recipe:
     )
 
 
-def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Result:
-    """Run a program on a call's tensors; states come nested like ``structure``."""
+def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State, loop: Loop = run) -> Result:
+    """Run a program on a call's tensors, by ``loop``; states come nested like ``structure``."""
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
     sequences = [each.transpose(0, 1) for each in features(request.inputs, 2, how.sequences, dtype)]
     states = features(request.state, 1, how.states, dtype)
     rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
     given = [*sequences, *_masks(request, dtype)]
-    outputs, last = run(
-        how.program, given, states, rows, weights, steps, how.outputs + request.trajectory * len(states)
-    )
+    count = how.outputs + request.trajectory * len(states)
+    outputs, last = loop(how.program, given, states, rows, weights, steps, count)
     every = None
     if request.trajectory:
         every = map_state(lambda leaf: leaf.transpose(0, 1), nested(how, outputs[how.outputs :], structure))

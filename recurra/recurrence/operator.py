@@ -41,21 +41,27 @@ def run(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Run the program of this text over ``steps`` steps, at least one: ``outputs`` outputs ``(T, B, width)``, and the
     last states. Gradients flow to every input that requires one."""
-    wanted = ""
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*sequences, *states, *rows, *weights)):
-        wanted = "?" + "".join("1" if tensor.requires_grad else "0" for tensor in (*sequences, *rows, *weights))
     lists = list(sequences), list(states), list(rows), list(weights)
+    wanted = wanted_of(lists)
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
     elif wanted:
         found = list(_Loop.apply(lists, steps, program, wanted, *(tensor for tensors in lists for tensor in tensors)))
     else:
-        found = _run(*lists, steps, program, wanted)
+        found = run_forward(*lists, steps, program, wanted)
     return found[:outputs], found[outputs : outputs + len(states)]
 
 
 Lists = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 """Sequences, states, rows and weights."""
+
+
+def wanted_of(lists: Lists) -> str:
+    """Which gradients a call with these tensors wants."""
+    sequences, states, rows, weights = lists
+    if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensors in lists for tensor in tensors):
+        return ""
+    return "?" + "".join("1" if tensor.requires_grad else "0" for tensor in (*sequences, *rows, *weights))
 
 
 class Training(NamedTuple):
@@ -75,13 +81,13 @@ class Training(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def _program(text: str) -> Program:
+def program_of(text: str) -> Program:
     return parse(text)
 
 
 @lru_cache(maxsize=512)
-def _training(text: str, wanted: str) -> Training:
-    program = _program(text)
+def training_of(text: str, wanted: str) -> Training:
+    program = program_of(text)
     flags = [letter == "1" for letter in wanted[1:]]
     sequences, rows = len(program.sequences), len(program.rows)
     split = Wanted(
@@ -98,7 +104,7 @@ def plainly() -> AbstractContextManager[Any]:
     return torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else nullcontext()
 
 
-def _run(
+def run_forward(
     sequences: list[Tensor],
     states: list[Tensor],
     rows: list[Tensor],
@@ -107,14 +113,15 @@ def _run(
     program: str,
     wanted: str,
 ) -> list[Tensor]:
-    step = _program(program)
+    """What the operator computes: the program's outputs, the last states, and what its gradient remembers."""
+    step = program_of(program)
     given = Arguments(sequences, states, rows, weights)
     if not wanted:
         kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
         with plainly():
             outcome = execute(step, given, steps, kept)
         return _distinct([*outcome.outputs, *_own(outcome.states)])
-    training = _training(program, wanted)
+    training = training_of(program, wanted)
     count = len(step.outputs)
     with plainly():
         outcome = execute(training.adjoint.forward, given, steps, training.kept, count)
@@ -139,7 +146,7 @@ def _distinct(tensors: list[Tensor]) -> list[Tensor]:
     return found
 
 
-def _run_backward(
+def run_backward(
     gradients: list[Tensor],
     sequences: list[Tensor],
     states: list[Tensor],
@@ -150,7 +157,13 @@ def _run_backward(
     program: str,
     wanted: str,
 ) -> list[Tensor]:
-    step, training = _program(program), _training(program, wanted)
+    """The gradients of the wanted sequences, of all states, of the wanted rows and weights.
+
+    Args:
+        gradients: of the outputs and the last states.
+        remembered: the outputs, and all that `run_forward` gives besides the last states.
+    """
+    step, training = program_of(program), training_of(program, wanted)
     forward, backward, sources = training.adjoint
     after = dict(zip(training.series, remembered[len(forward.outputs) :], strict=True))
     for state in training.kept - after.keys():
@@ -183,13 +196,13 @@ def _run_fake(
     program: str,
     wanted: str,
 ) -> list[Tensor]:
-    step = _program(program)
+    step = program_of(program)
     like = [*states, *sequences][0]
     batch = like.shape[-2]
     widths = [step.nodes[node].width for node in step.outputs]
     extra: list[tuple[int, torch.dtype]] = []
     if wanted:
-        training = _training(program, wanted)
+        training = training_of(program, wanted)
         forward = training.adjoint.forward
         types = output_types(forward, len(widths), like.dtype)
         extra = [(forward.nodes[node].width, dtype) for node, dtype in zip(forward.outputs, types, strict=True)]
@@ -213,7 +226,7 @@ def _run_backward_fake(
     program: str,
     wanted: str,
 ) -> list[Tensor]:
-    flags = _training(program, wanted).wanted
+    flags = training_of(program, wanted).wanted
     chosen = [
         *(tensor for tensor, flag in zip(sequences, flags.sequences, strict=True) if flag),
         *states,
@@ -226,7 +239,7 @@ def _run_backward_fake(
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     *lists, ctx.steps, ctx.program, ctx.wanted = inputs
     ctx.lengths = [len(tensors) for tensors in lists]
-    outputs, states = len(_program(ctx.program).outputs), len(lists[1])
+    outputs, states = len(program_of(ctx.program).outputs), len(lists[1])
     ctx.last = slice(outputs, outputs + states)
     remembered = [*output[:outputs], *output[outputs + states :]]
     ctx.save_for_backward(*(tensor for tensors in lists for tensor in tensors), *remembered)
@@ -238,14 +251,14 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
     for length in ctx.lengths:
         lists.append(saved[:length])
         del saved[:length]
-    step, last = _program(ctx.program), ctx.last
+    step, last = program_of(ctx.program), ctx.last
     given = [
         gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
         for gradient, like in zip(gradients[: last.stop], [*saved[: last.start], *lists[1]], strict=True)
     ]
     if torch.is_grad_enabled():
-        return *_backward_twice(step, lists, given, ctx.steps), None, None, None
-    compute: Any = torch.ops.recurra.run_backward.default if torch.compiler.is_compiling() else _run_backward
+        return *backward_twice(step, lists, given, ctx.steps), None, None, None
+    compute: Any = torch.ops.recurra.run_backward.default if torch.compiler.is_compiling() else run_backward
     found = iter(compute(given, *lists, saved, ctx.steps, ctx.program, ctx.wanted))
     sequences, rows, weights = _flags(ctx)
     every = [sequences, [True] * len(lists[1]), rows, weights]
@@ -253,11 +266,11 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
 
 
 def _flags(ctx: Any) -> tuple[Sequence[bool], Sequence[bool], Sequence[bool]]:
-    wanted = _training(ctx.program, ctx.wanted).wanted
+    wanted = training_of(ctx.program, ctx.wanted).wanted
     return wanted.sequences, wanted.rows, wanted.weights
 
 
-def _backward_twice(
+def backward_twice(
     program: Program, lists: list[list[Tensor]], gradients: list[Tensor], steps: int
 ) -> Iterator[list[Tensor | None]]:
     """The gradients as a graph of their own, from the program's meaning, for second derivatives."""
@@ -279,7 +292,7 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lists: Lists, steps: int, program: str, wanted: str, *flat: Tensor) -> Any:
-        output = _run(*lists, steps, program, wanted)
+        output = run_forward(*lists, steps, program, wanted)
         _setup_context(ctx, (*lists, steps, program, wanted), output)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*output[ctx.last.stop :])
@@ -291,8 +304,8 @@ class _Loop(torch.autograd.Function):
         return None, None, None, None, *(gradient for gradients in lists for gradient in gradients)
 
 
-_library.impl("run", _run, "CPU")
-_library.impl("run_backward", _run_backward, "CPU")
+_library.impl("run", run_forward, "CPU")
+_library.impl("run_backward", run_backward, "CPU")
 torch.library.register_fake("recurra::run", _run_fake, lib=_library)
 torch.library.register_fake("recurra::run_backward", _run_backward_fake, lib=_library)
 torch.library.register_autograd("recurra::run", _backward, setup_context=_setup_context, lib=_library)

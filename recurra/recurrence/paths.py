@@ -6,27 +6,35 @@ from torch import Tensor, nn
 from recurra.recurrence import reference
 from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
-from recurra.recurrence.fused import Plans, run_fused
-from recurra.recurrence.operator import plainly
+from recurra.recurrence.fused import Loop, Plans, run_fused
+from recurra.recurrence.operator import plainly, run
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import map_state, tensors
-from recurra.recurrence.trace import NotFused
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
     """A whole call."""
-    result, given = None, as_autocast_says(request)
-    if obstacle([*tensors(given.inputs), *tensors(given.state)]) is None:
-        with plainly():
-            if torch.compiler.is_compiling():
-                from recurra.recurrence import (
-                    capture,  # which imports what takes seconds, and is there already in this case
-                )
-
-                result = capture.answer(cell, plans, given)
-            else:
-                result = _by_loop(cell, plans, given)
+    result = by_loop(cell, plans, request)
     return reference.answer(cell, request) if result is None else result
+
+
+def by_loop(cell: nn.Module, plans: Plans, request: Request, loop: Loop = run) -> Result | None:
+    """A whole call by the compiled loop, or another like it; None where the reference has to run.
+
+    Args:
+        loop: outside graphs that are being captured.
+    """
+    given = as_autocast_says(request)
+    if obstacle([*tensors(given.inputs), *tensors(given.state)]) is not None:
+        return None
+    with plainly():
+        if torch.compiler.is_compiling():
+            from recurra.recurrence import (
+                capture,  # which imports what takes seconds, and is there already in this case
+            )
+
+            return capture.answer(cell, plans, given)
+        return run_fused(plans.find(cell, given), cell, given, loop)
 
 
 def as_autocast_says(request: Request) -> Request:
@@ -36,14 +44,6 @@ def as_autocast_says(request: Request) -> Request:
     nests = (request.inputs, request.state, request.start)
     inputs, state, start = (None if nest is None else map_state(exact, nest) for nest in nests)
     return request._replace(inputs=inputs, state=state, start=start, bfloat16=True)
-
-
-def _by_loop(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
-    plan = plans.find(cell, request)
-    try:
-        return run_fused(plan, cell, request) if plan.fault is None else None
-    except NotFused:
-        return None
 
 
 def obstacle(leaves: list[Tensor]) -> str | None:

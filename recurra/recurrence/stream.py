@@ -11,9 +11,11 @@ from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import call, compile_program, memory_for
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Plan, Plans, features, joined, nested, recipe
+from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe
 from recurra.recurrence.lower import Lowered
+from recurra.recurrence.operator import plainly
 from recurra.recurrence.paths import mode, obstacle
+from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.weights import LIKENESS
 
@@ -94,11 +96,29 @@ def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple
     if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != x.shape[0] for leaf in leaves):
         return None
     plan = plans.known(cell, x, state, 1) if x.shape[0] <= FEW else None
-    if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program, False) not in plan.checked:
+    if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program.text, False) not in plan.checked:
         return None
     if plans.stepper is None or plans.stepper.plan is not plan:
         plans.stepper = Stepper(plan)
     return plans.stepper.first(x, state)
+
+
+def opened(cell: nn.Module, plans: Plans, request: Request, x: Tensor) -> "Stream":
+    """A stream of calls such as ``request``, which begins with its state; its steps receive inputs such as ``x``.
+
+    Raises:
+        ValueError: the cell has no compiled loop.
+    """
+    because = obstacle([*tensors(request.inputs), *tensors(request.state)])
+    with torch.no_grad(), plainly():
+        plan = plans.find(cell, request)
+        if because is None and checked(plan, cell, request) is None:
+            because = str(plan.fault)
+    if because is None and plans.known(cell, x, request.state, 2) is not plan:
+        because = "the cell prepares what its steps receive"
+    if because is not None:
+        raise ValueError(f"a stream needs a compiled loop: {because}")
+    return Stream(plan, request.state)
 
 
 class Stream:

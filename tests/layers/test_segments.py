@@ -3,28 +3,32 @@
 import copy
 import subprocess
 import sys
+from itertools import accumulate
 
 import jaxtyping
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
+from torch.profiler import ProfilerActivity, profile
 
 from recurra.cells import CELLS
 from recurra.layers import LearntState, Recurrent, RecurrentDropout, WeightDrop, Zoneout
-from recurra.recurrence import fused, segments
+from recurra.recurrence import fused, segments, stepwise
 from recurra.recurrence.state import map_state, tensors
 from tests.layers.torch_cells import close
 
 B, T, F, H = 3, 11, 3, 4
 LENGTHS = torch.tensor([11, 2, 7])
+real_segment_steps = segments.segment_steps
 RESET = torch.rand(B, T, generator=torch.Generator().manual_seed(3)) < 0.2
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Segments of four steps, so that eleven make two and a part."""
-    monkeypatch.setattr(segments, "ROOTS", 1)
-    assert segments.segment_steps(T) == 4
+    monkeypatch.setattr(segments, "segment_steps", lambda steps, *_: min(steps, 4))
+    monkeypatch.setattr(stepwise, "ROOTS", 1)
 
 
 @pytest.fixture
@@ -175,34 +179,19 @@ def test_second_derivatives(cell):
     close([each for each in found[1] if each is not None], [each for each in found[0] if each is not None])
 
 
-def saved_elements(call):
-    """How many elements the graph of a call holds, each memory once."""
-    call()  # the first use is checked, with a graph of its own
-    kept = {}
-
-    def pack(tensor):
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = call()
-    del result
-    return sum(kept.values())
-
-
 def test_segments_go_by_the_loop_are_checked_once_and_run_twice(monkeypatch):
     _, layer = both(CELLS["lstm"])
     x, state = inputs(layer)
     runs, checks = [], []
-    run, check = segments.run_recipe, fused.disagreement
-    monkeypatch.setattr(segments, "run_recipe", lambda *given: (runs.append(given[2].inputs.shape[1]), run(*given))[1])
+    run, check = segments.run_forward, fused.disagreement
+    monkeypatch.setattr(segments, "run_forward", lambda *given: (runs.append(given[4]), run(*given))[1])
     monkeypatch.setattr(fused, "disagreement", lambda *given: checks.append(1) or check(*given))
     for _ in range(2):
         runs.clear()
         outputs, _ = layer(x, state)
         assert runs == [4, 4, 3]
         outputs.sum().backward()
-        assert runs == [4, 4, 3, 4, 4]
+        assert runs == [4, 4, 3, 3, 4, 4]
     assert len(checks) == 1
     runs.clear()
     with torch.no_grad():
@@ -210,21 +199,82 @@ def test_segments_go_by_the_loop_are_checked_once_and_run_twice(monkeypatch):
     assert runs == []
 
 
-def test_a_graph_holds_the_states_between_segments_and_one_segment():
+def peak_bytes(call):
+    """The most that PyTorch holds at a time of what it has allocated during a call."""
+    call()  # the first use is checked
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
+        result = call()
+    del result
+    events = [event for event in found.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+
+
+@pytest.fixture
+def of_least_memory(monkeypatch):
+    """Segments by the arithmetic alone, however small."""
+    monkeypatch.undo()
+    monkeypatch.setattr(segments, "LEAST", 0)
+    monkeypatch.setattr(segments, "PASSES", 0)
+
+
+@pytest.mark.usefixtures("of_least_memory")
+def test_memory_beside_outputs_and_gradients_grows_as_the_root_of_the_steps():
+    peaks = {}
+    for layer in both(CELLS["lstm"]):
+        for steps in (400, 1600, 6400):
+            x = inputs(layer, steps)[0]
+            given = torch.randn(B, steps, H, dtype=x.dtype)
+            peak = peak_bytes(
+                lambda layer=layer, x=x, given=given: torch.autograd.grad(layer(x)[0], [x, *layer.parameters()], given)
+            )
+            peaks.setdefault(layer.remember, []).append(peak - given.nbytes - x.nbytes)
+    for short, middle, long in peaks.values():
+        grown = (long - middle) / (middle - short)  # what does not grow cancels: 4 where memory is of order T
+        assert grown == pytest.approx(2 if (short, middle, long) == tuple(peaks["segments"]) else 4, rel=0.1)
+    assert peaks["segments"][-1] < peaks["all"][-1] / 50
+
+
+def test_segments_remember_as_much_as_is_kept_between_them_but_not_next_to_nothing():
+    assert real_segment_steps(10_000, state=8, remembered=32, least=0) == 50
+    assert real_segment_steps(40_000, state=8, remembered=32, least=0) == 100
+    assert real_segment_steps(10_000, state=8, remembered=32, least=3200) == 100
+    assert real_segment_steps(10_001, state=8, remembered=32, least=3200) == 101  # a hundred, not one more of one step
+    assert real_segment_steps(10, state=8, remembered=32, least=3200) == 10
+
+
+def test_the_gradient_of_x_needs_no_copy():
+    _, layer = both(CELLS["lstm"])
+    for x in (inputs(layer)[0], inputs(layer)[0].detach().transpose(0, 1).contiguous().transpose(0, 1)):
+        (gradient,) = torch.autograd.grad(layer(x.requires_grad_())[0].sum(), x)
+        assert gradient.stride() == x.stride()
+
+
+def test_in_float32_only_sums_over_steps_are_rounded_otherwise():
     one, other = both(CELLS["lstm"])
-    x = inputs(one, 100)[0].detach()
-    of_all, of_segments = (saved_elements(lambda layer=layer: layer(x)) for layer in (one, other))
-    weights = sum(parameter.numel() for parameter in one.parameters())
-    remembered, state = of_all - weights - x.numel() - 2 * B * H, 2 * B * H
-    # ten segments of ten steps; those before the last are held by their states alone
-    assert segments.segment_steps(100) == 10
-    assert of_segments <= weights + x.numel() + 10 * state + remembered // 10
+    one, other = one.float(), other.float()
+    x = torch.randn(B, T, F, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    found = [everything(layer, lambda layer: layer(x), [x]) for layer in (one, other)]
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(right, left, rtol=0, atol=4 * T * B * torch.finfo(torch.float32).eps)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own use of it
+@pytest.mark.parametrize("cell", ["lstm", "mlstm"])
+def test_forward_mode_takes_the_ordinary_call(cell):
+    one, other = both(CELLS[cell])
+    x = inputs(one)[0].detach()
+    tangents = []
+    for layer in (one, other):
+        with forward_ad.dual_level():
+            outputs, _ = layer(forward_ad.make_dual(x, torch.ones_like(x)))
+            tangents.append(forward_ad.unpack_dual(outputs).tangent)
+    close(tangents[1], tangents[0])
 
 
 CAPTURE = """
 import torch, recurra
 from recurra.recurrence import segments
-segments.ROOTS = 1
+segments.segment_steps = lambda *given: 4
 layer = recurra.Recurrent(recurra.cells.LSTM(3, 4), remember="segments")
 x = torch.randn(2, 11, 3)
 results = []
@@ -263,7 +313,7 @@ def test_a_graph_kept_gives_its_gradient_again(cell):
 
 def test_explain_says_it():
     one, other = both(CELLS["lstm"])
-    assert str(other.explain()).removeprefix(str(one.explain())).startswith("\n  segments    in training, of 1 sqrt(T)")
+    assert str(other.explain()).removeprefix(str(one.explain())).startswith("\n  segments    in training: the states")
     assert "segments" not in str(one.explain())
 
 

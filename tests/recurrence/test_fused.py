@@ -1,8 +1,10 @@
 """Compiled loops beside the cells' own steps: outputs, states, every gradient, however a layer is called and used."""
 
 import copy
+import gc
 import io
 import pickle
+import weakref
 
 import pytest
 import torch
@@ -403,3 +405,13 @@ def test_the_last_state_may_be_edited_in_place():
         found.append(torch.autograd.grad(outputs.sum() + s.sum(), list(layer.parameters())))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_plan_without_a_loop_does_not_hold_the_sequence_it_was_made_for():
+    layer, x = Recurrent(CELLS["mlstm"](3, 4)), draw(2, 5, 3, dtype=torch.float32)
+    layer(x)
+    assert layer.plans.found[0].fault is not None
+    alive = weakref.ref(x)
+    del x
+    gc.collect()
+    assert alive() is None

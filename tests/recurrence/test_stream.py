@@ -6,7 +6,7 @@ import torch
 from recurra.cells import CELLS
 from recurra.cells.elman import ElmanState
 from recurra.cells.lstm import LSTMState
-from recurra.layers import Recurrent
+from recurra.layers import Recurrent, RecurrentDropout
 from recurra.recurrence.state import State, tensors
 
 BOUNDS = {torch.float32: 2e-6, torch.float64: 1e-14}
@@ -81,6 +81,10 @@ def test_a_stream_says_what_it_takes() -> None:
         layer.stream(2).step(x[:, 0, :4])
     with pytest.raises(ValueError, match="needs a compiled loop: a product of two matrices"):
         Recurrent(CELLS["mlstm"](5, 4)).stream(2)
+    masked = RecurrentDropout(layer.cell, 0.5)
+    masked.input_size = 5
+    with pytest.raises(ValueError, match="needs a compiled loop: the cell prepares what its steps receive"):
+        Recurrent(masked).stream(2)
 
 
 def test_weights_of_another_type_are_refused_not_misread() -> None:
