@@ -258,6 +258,17 @@ def test_in_float32_only_sums_over_steps_are_rounded_otherwise():
         torch.testing.assert_close(right, left, rtol=0, atol=4 * T * B * torch.finfo(torch.float32).eps)
 
 
+def test_under_autocast_products_are_rounded_as_ever():
+    one, other = both(CELLS["lstm"])
+    one, other = one.float(), other.float()
+    x = torch.randn(B, T, F, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = [everything(layer, lambda layer: layer(x)[:1], [x]) for layer in (one, other)]
+    assert not torch.allclose(found[0][0], one(x)[0], rtol=0, atol=1e-4)
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(right, left, rtol=0, atol=2**-8 * float(left.detach().abs().max()))
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own use of it
 @pytest.mark.parametrize("cell", ["lstm", "mlstm"])
 def test_forward_mode_takes_the_ordinary_call(cell):
