@@ -30,8 +30,7 @@ def collect_weights(
         totals: for sums taken within the loop, by position, ``(B, width)``.
         bfloat16: whether products are of factors rounded to it.
     """
-    terms = _outer_products(program, given, series, bfloat16)
-    sums: dict[int, Tensor] = {}
+    terms, sums = _outer_products(program, given, series, bfloat16)
     for position, item in enumerate(program.sums):
         if isinstance(item, Total) and item.kind == "weight":
             if item.operand not in sums:
@@ -44,9 +43,11 @@ def collect_weights(
     return {index: _assembled(program, index, terms, given.weights[index]) for index in sorted(indices)}
 
 
-def _outer_products(program: Program, given: Arguments, series: Series, bfloat16: bool) -> dict[int, Tensor]:
+def _outer_products(
+    program: Program, given: Arguments, series: Series, bfloat16: bool
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """The terms of outer products, by position: left factors that lie side by side are taken together, and so are right
-    factors that meet the same ones."""
+    factors that meet the same ones. Of left factors in bfloat16 also the sums, by node: products with one."""
     groups: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
     for position, item in enumerate(program.sums):
         if isinstance(item, Outer):
@@ -56,14 +57,20 @@ def _outer_products(program: Program, given: Arguments, series: Series, bfloat16
         for run in neighbours(lefts, lefts):
             joint[tuple(program.sums[position].left for position in run)].append((right, run))  # type: ignore[union-attr]
     multiply = _rounded_products if bfloat16 else _exact_products
-    found: dict[int, Tensor] = {}
-    for pairs in joint.values():
+    found, sums = dict[int, Tensor](), dict[int, Tensor]()
+    for nodes, pairs in joint.items():
         columns = [groups[pairs[0][0]][position] for position in pairs[0][1]]
         left = joined_columns(columns) if len(columns) > 1 else columns[0]
-        results = multiply(left, [_factor(program, right, given, series) for right, _ in pairs])
+        factors = [_factor(program, right, given, series) for right, _ in pairs]
+        widths = [each.shape[1] for each in columns]
+        if left.dtype == torch.bfloat16:
+            *results, whole = multiply(left, [*factors, Rows(torch.ones(1, 1, 1).expand(1, len(left), 1))])
+            sums |= zip(nodes, whole.squeeze(1).split(widths), strict=True)
+        else:
+            results = multiply(left, factors)
         for (_, run), result in zip(pairs, results, strict=True):
-            found |= dict(zip(run, result.split([each.shape[1] for each in columns]), strict=True))
-    return found
+            found |= zip(run, result.split(widths), strict=True)
+    return found, sums
 
 
 def _factor(program: Program, index: int, given: Arguments, series: Series) -> Rows:
