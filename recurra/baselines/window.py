@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from recurra.models.softmax import Softmax
+
 
 class WindowState(NamedTuple):
     """The last W tokens, the newest last; V stands where the stream had not begun."""
@@ -46,7 +48,7 @@ class WindowNetwork(nn.Module):
         self.vocabulary_size, self.window = vocabulary_size, window
         self.embedding = nn.Embedding(vocabulary_size + 1, embedding_size)
         self.hidden_layer = nn.Conv1d(embedding_size, hidden_size, window)  # W_hx, without a copy of every window
-        self.output = nn.Linear(hidden_size, vocabulary_size)
+        self.output = Softmax(hidden_size, vocabulary_size)
 
     def initial_state(self, batch_size: int) -> WindowState:
         """The state of ``batch_size`` streams before their first token."""

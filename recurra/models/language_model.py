@@ -1,10 +1,12 @@
 """A recurrent network that gives the next token of a text a probability."""
 
-import torch
+from collections.abc import Sequence
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recurra.layers import Stack
+from recurra.models.softmax import AdaptiveSoftmax, Softmax
 from recurra.recurrence.state import State
 
 
@@ -18,11 +20,12 @@ class LanguageModel(nn.Module):
         output_size: features of the last layer.
         dropout: of the embedded tokens and of the last layer's output; where between two layers is theirs to say.
         tied: embedding and softmax layer share one matrix (Press and Wolf 2017); needs equal sizes on both sides.
+        cutoffs: of an adaptive softmax, see :class:`AdaptiveSoftmax`; none for a plain one.
 
     Source: Mikolov et al. (2010); dropout where Zaremba, Sutskever and Vinyals (2014), arXiv:1409.2329, put it.
 
     Raises:
-        ValueError: tied with different sizes.
+        ValueError: tied with different sizes or an adaptive softmax; cutoffs that do not fit.
     """
 
     def __init__(
@@ -34,18 +37,24 @@ class LanguageModel(nn.Module):
         *,
         dropout: nn.Module | None = None,
         tied: bool = False,
+        cutoffs: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if tied and embedding_size != output_size:
             raise ValueError(f"tied weights need equal sizes, got embedding {embedding_size} and output {output_size}")
+        if tied and cutoffs:
+            raise ValueError("tied weights need a plain softmax, got cutoffs of an adaptive one")
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.layers = layers
         self.dropout = dropout if dropout is not None else nn.Identity()
-        self.output = nn.Linear(output_size, vocabulary_size)
+        self.output: Softmax | AdaptiveSoftmax
+        if cutoffs:
+            self.output = AdaptiveSoftmax(output_size, vocabulary_size, cutoffs)
+        else:
+            self.output = Softmax(output_size, vocabulary_size)
+            if tied:
+                self.output.weight = self.embedding.weight
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        nn.init.zeros_(self.output.bias)
-        if tied:
-            self.output.weight = self.embedding.weight
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a text's first token."""
@@ -65,9 +74,3 @@ class LanguageModel(nn.Module):
         """One token of each row."""
         logits, state = self(tokens.unsqueeze(1), state)
         return logits.squeeze(1), state
-
-
-def cross_entropy(hidden: Float[Tensor, "B T H"], output: nn.Linear, targets: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """The sum over all targets of -log p(target), in nats; targets of -100 do not count."""
-    logits = output(hidden).flatten(0, 1)
-    return torch.nn.functional.cross_entropy(logits, targets.flatten(), reduction="sum")

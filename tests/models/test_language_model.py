@@ -4,7 +4,7 @@ from torch import nn
 
 from recurra.cells import GRU, LSTM
 from recurra.layers import Recurrent, Stack
-from recurra.models.language_model import LanguageModel, cross_entropy
+from recurra.models.language_model import LanguageModel
 from recurra.recurrence.state import tensors
 
 V, E, H = 11, 5, 6
@@ -69,13 +69,12 @@ def test_dropout_meets_the_embedding_and_the_last_output(tokens):
     torch.testing.assert_close(doubled.hidden(tokens)[0], 2 * outputs)
 
 
-def test_cross_entropy_is_the_sum_over_targets_that_count():
+def test_an_adaptive_softmax_ends_the_network(tokens):
     torch.manual_seed(0)
-    hidden, output = torch.randn(2, 5, H), nn.Linear(H, V)
-    targets = torch.randint(V, (2, 5))
-    targets[0, 3:] = targets[1, 0] = -100
-    log_p = output(hidden).log_softmax(-1)
-    places = [(b, t) for b in range(2) for t in range(5) if targets[b, t] >= 0]
-    assert len(places) == 7
-    by_hand = -sum(log_p[b, t, targets[b, t]] for b, t in places)
-    torch.testing.assert_close(cross_entropy(hidden, output, targets), by_hand)
+    model = LanguageModel(V, E, Stack(Recurrent(LSTM(E, H))), H, cutoffs=[4])
+    outputs, _ = model.layers(model.embedding(tokens))
+    log_p = model(tokens)[0]
+    torch.testing.assert_close(log_p, model.output.clusters.log_prob(outputs.flatten(0, 1)).unflatten(0, tokens.shape))
+    torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(tokens.shape))
+    with pytest.raises(ValueError, match="tied weights need a plain softmax"):
+        LanguageModel(V, H, Stack(Recurrent(LSTM(H, H))), H, tied=True, cutoffs=[4])

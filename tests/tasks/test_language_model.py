@@ -137,6 +137,53 @@ def test_tied_weights_share_storage():
         build(tied=True, embedding_size=4)
 
 
+WORDS = build_vocabulary("words", ["a b c d e f g h i " * 3])
+
+
+def build_of_words(**options):
+    torch.manual_seed(0)
+    return build_network(Config(hidden_size=16, **options), WORDS)
+
+
+def test_an_adaptive_softmax_learns_and_draws():
+    model = build_of_words(adaptive_softmax="3,6")
+    assert model.output.clusters.cutoffs == [3, 6, len(WORDS)]
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(40):
+        losses.append(model.output.cross_entropy(model.hidden(TOKENS[:, :-1])[0], TOKENS[:, 1:], divisor=22.0))
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert losses[-1] < 0.3 * losses[0]  # 22 random tokens, learnt by heart
+    logits, _ = model.eval().step(TOKENS[:, 0], model.initial_state(2))
+    torch.testing.assert_close(logits.exp().sum(-1), torch.ones(2))
+    nats, count = negative_log_likelihood(model, TOKENS[0].numpy(), rows=1)
+    log_p = model(TOKENS[:1, :-1])[0].log_softmax(-1)
+    assert count == 11 and nats == pytest.approx(-log_p.gather(-1, TOKENS[:1, 1:, None]).sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cutoffs", "options", "said"),
+    [
+        ("6,3", {}, "6,3: must be growing numbers from 1 to 9"),
+        ("3,3", {}, "must be growing numbers"),
+        ("0,3", {}, "must be growing numbers"),
+        ("3,10", {}, "must be growing numbers"),
+        ("3,5,7", {}, "3,5,7: its last cluster would have no features of 16"),
+        ("3", {"tied": True}, "leave out --tied"),
+    ],
+)
+def test_an_adaptive_softmax_that_does_not_fit_is_refused(cutoffs, options, said):
+    with pytest.raises(BadInput, match=f"--adaptive-softmax .*{said}"):
+        build_of_words(adaptive_softmax=cutoffs, **options)
+
+
+def test_an_adaptive_softmax_needs_words_sorted_by_frequency():
+    with pytest.raises(BadInput, match="characters are not sorted by frequency"):
+        build(adaptive_softmax="3")
+
+
 @pytest.mark.parametrize("header", ["", "3 6\n"], ids=["GloVe", "word2vec"])
 def test_vectors_start_the_embedding(tmp_path, header):
     path = tmp_path / "vectors.txt"

@@ -31,6 +31,12 @@ class Config(Settings):
     )
     embedding_size: int | None = Field(None, ge=1, description="features of an embedded token (as many as hidden_size)")
     tied: bool = Field(False, description="embedding and softmax layer share one matrix")
+    adaptive_softmax: str | None = Field(
+        None,
+        pattern=r"^\d+(,\d+)*$",
+        description="numbers with commas between them: words from each on, the vocabulary being sorted by frequency, "
+        "share a cluster with a quarter of the features of the one before; for large vocabularies",
+    )
     vectors: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
         None, description="word2vec or GloVe text file whose vectors start the embedding"
     )

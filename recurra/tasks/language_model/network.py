@@ -47,11 +47,33 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         cells[-1].output_size,
         dropout=_dropout(config),
         tied=config.tied,
+        cutoffs=_cutoffs(config, vocabulary, cells[-1].output_size),
     )
     _start_weights(model, config)
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
     return model
+
+
+def _cutoffs(config: Config, vocabulary: Vocabulary, output_size: int) -> list[int]:
+    """Where the clusters of the softmax begin.
+
+    Raises:
+        BadInput: they do not fit the vocabulary or the model.
+    """
+    if config.adaptive_softmax is None:
+        return []
+    cutoffs = [int(number) for number in config.adaptive_softmax.split(",")]
+    option = f"--adaptive-softmax {config.adaptive_softmax}"
+    if config.tied:
+        raise BadInput(f"{option}: its clusters have fewer features than the embedding; leave out --tied")
+    if vocabulary.unit not in ("words", "pretokenised"):
+        raise BadInput(f"{option}: {vocabulary.unit} are not sorted by frequency; use --unit words or pretokenised")
+    if cutoffs != sorted(set(cutoffs)) or not 1 <= cutoffs[0] <= cutoffs[-1] < len(vocabulary):
+        raise BadInput(f"{option}: must be growing numbers from 1 to {len(vocabulary) - 1}, the vocabulary's last")
+    if output_size < 4 ** len(cutoffs):
+        raise BadInput(f"{option}: its last cluster would have no features of {output_size}; name fewer numbers")
+    return cutoffs
 
 
 def _cells(config: Config, input_size: int) -> list[Any]:

@@ -11,7 +11,6 @@ from recurra.data.tokens import Corpus
 from recurra.data.windows import IGNORED, evaluation_rows
 from recurra.metrics.likelihood import likelihood_scores
 from recurra.metrics.score import Score
-from recurra.models.language_model import cross_entropy
 
 TOKENS_PER_ROW = 50_000
 """Longer texts are scored as several rows side by side; the context a row starts without costs it about a word."""
@@ -24,7 +23,7 @@ def negative_log_likelihood(model: Any, tokens: Tokens, *, rows: int) -> tuple[f
     with torch.no_grad():
         for inputs, targets in evaluation_rows(tokens, rows, steps=max(1, 1024 // rows)):
             hidden, state = model.hidden(inputs.to(device), state)
-            nats += cross_entropy(hidden, model.output, targets.to(device)).item()
+            nats += model.output.cross_entropy(hidden, targets.to(device)).item()
             count += int((targets != IGNORED).sum())
     return nats, count
 

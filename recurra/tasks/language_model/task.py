@@ -12,7 +12,6 @@ from recurra.data.vocabulary import load_vocabulary, save_vocabulary
 from recurra.data.windows import IGNORED, StatefulWindows
 from recurra.errors import BadInput
 from recurra.metrics.score import Score
-from recurra.models.language_model import cross_entropy
 from recurra.recurrence.state import State
 from recurra.tasks.language_model.baselines import baselines, prepare_baselines
 from recurra.tasks.language_model.config import Config
@@ -156,7 +155,7 @@ def _loss(config: Config, model: Any, batch: tuple[Tensor, Tensor, int], state: 
         first, state = model.hidden(inputs[:, :advance], state)
         rest, _ = model.hidden(inputs[:, advance:], state)
         hidden = torch.cat([first, rest], dim=1)
-    total = cross_entropy(hidden, model.output, targets)
     count = int((targets != IGNORED).sum())
-    value = total / (count if config.loss_per == "token" else len(inputs))
-    return Loss(value, total.detach() / count, count, state)
+    divisor = float(count if config.loss_per == "token" else len(inputs))
+    value = model.output.cross_entropy(hidden, targets, divisor=divisor)
+    return Loss(value, value.detach() * divisor / count, count, state)

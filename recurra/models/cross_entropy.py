@@ -1,0 +1,127 @@
+"""The loss of a softmax layer without all of its logits: a block of rows at a time, gradients formed on the way."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+IGNORED = -100
+LOGITS_BYTES = 32 << 20
+"""Of one block. Half as much costs 2 to 5 % at 10,000 words; the C library maps larger buffers afresh by default."""
+
+CACHED_BYTES = 4 << 20
+"""Of the part of a block that is widened for its softmax."""
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "N H"],
+    weight: Float[Tensor, "V H"],
+    bias: Float[Tensor, " V"],
+    targets: Int[Tensor, " N"],
+    *,
+    divisor: float = 1.0,
+) -> Float[Tensor, ""]:
+    """The sum of -log softmax(W h + b)[target] over the rows, in nats, divided by ``divisor``; float32 at least.
+
+    As ``cross_entropy(linear(hidden, weight, bias), targets, reduction="sum") / divisor``. Under autocast the products
+    are taken in its type and the softmax in float32. The gradients are formed with the loss.
+
+    Args:
+        targets: classes 0 to V - 1; rows of -100 do not count.
+        divisor: known here rather than applied afterwards, it costs no pass over the weight's gradient.
+
+    Raises:
+        RuntimeError: a target out of range; in ``backward``, a second call or one that is to be differentiated.
+    """
+    counted = targets != IGNORED
+    if not counted.all():
+        hidden, targets = hidden[counted], targets[counted]
+    device = hidden.device.type
+    kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    with torch.autocast(device, enabled=False):
+        if torch.is_grad_enabled():
+            loss: Tensor = _CrossEntropy.apply(hidden, weight, bias, targets, divisor, kind)
+            return loss
+        x, w, b = hidden.to(kind), weight.to(kind), bias.to(kind)
+        return torch.stack([nats for _, nats in _errors(x, w, b, targets)]).sum() / divisor
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, divisor: float, kind: torch.dtype
+    ) -> Tensor:
+        x, w, b = hidden.to(kind), weight.to(kind), bias.to(kind)
+        scaled = (hidden / divisor).to(kind)
+        d_hidden, d_weight, d_bias = (torch.empty_like(each) for each in (hidden, weight, bias))
+        nats, begin = [], 0
+        for error, block_nats in _errors(x, w, b, targets):
+            nats.append(block_nats)
+            rows = slice(begin, begin + len(error))
+            torch.div(error @ w, divisor, out=d_hidden[rows])
+            _add_product(d_weight, error.T, scaled[rows], first=begin == 0)
+            _add_product(d_bias, error.T, x.new_ones(len(error)), first=begin == 0)
+            begin = rows.stop
+        ctx.gradients = d_hidden, d_weight, d_bias.div_(divisor)
+        return torch.stack(nats).sum() / divisor
+
+    @staticmethod
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("linear_cross_entropy: its gradient cannot be differentiated again (create_graph=True)")
+        if ctx.gradients is None:
+            raise RuntimeError("linear_cross_entropy: the gradients were taken by an earlier backward; call it again")
+        gradients, ctx.gradients = ctx.gradients, None
+        if factor != 1:
+            gradients = tuple(each * factor for each in gradients)
+        return *gradients, None, None, None
+
+
+def _errors(x: Tensor, w: Tensor, b: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of every block of rows the gradient of its logits, softmax less one at the target, and its loss.
+
+    The gradient lies in a buffer that the next block overwrites. There is a block, if an empty one, of no rows too.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    rows = _rows(LOGITS_BYTES, len(w) * x.itemsize, len(x))
+    cached = _rows(CACHED_BYTES, len(w) * wide.itemsize, rows) if x.dtype != wide else rows
+    buffer = x.new_empty(rows, len(w))
+    for x_block, target_block in zip(x.split(rows), targets.split(rows), strict=True):
+        logits = buffer[: len(x_block)]
+        torch.addmm(b, x_block, w.T, out=logits)
+        chances = []
+        for part, target in zip(logits.split(cached), target_block[:, None].split(cached), strict=True):
+            softmax = part.to(wide)
+            torch.softmax(softmax, 1, out=softmax)
+            chances.append(softmax.gather(1, target))
+            softmax.scatter_add_(1, target, -torch.ones_like(chances[-1]))
+            part.copy_(softmax)
+        yield logits, _nats(torch.cat(chances)[:, 0], x_block, w, b, target_block)
+
+
+def _rows(most: int, row: int, wanted: int) -> int:
+    """Rows of ``row`` bytes in one of the equal parts of at most ``most`` bytes that ``wanted`` rows are cut into."""
+    parts = -(-wanted * row // most)
+    return max(1, -(-wanted // max(1, parts)))
+
+
+def _nats(chances: Tensor, x: Tensor, w: Tensor, b: Tensor, targets: Tensor) -> Tensor:
+    """The sum of -log ``chances``; those too small for their type are computed again as logarithms."""
+    nats = -chances.log()
+    lost = chances < torch.finfo(chances.dtype).tiny
+    if lost.any():
+        logits = torch.addmm(b, x[lost], w.T).to(chances.dtype)
+        nats[lost] = torch.nn.functional.cross_entropy(logits, targets[lost], reduction="none")
+    return nats.sum()
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:
+    """``total`` += ``left`` @ ``right`` in the type of ``total``; the ``first`` overwrites it."""
+    if total.dtype != left.dtype:
+        total.copy_(left @ right) if first else total.add_(left @ right)
+    elif right.dim() == 1:
+        total.addmv_(left, right, beta=0 if first else 1)
+    else:
+        total.addmm_(left, right, beta=0 if first else 1)
