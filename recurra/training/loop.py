@@ -15,8 +15,9 @@ from recurra.errors import BadInput, NotFinite, Stopped
 from recurra.metrics.score import Score
 from recurra.recurrence.state import State, detach, map_state, tensors
 from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
+from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
-from recurra.training.memory import keep_freed_memory
+from recurra.training.memory import keeping_freed_memory
 from recurra.training.not_finite import bad_weights, first_bad_number
 from recurra.training.optimizers import build_optimizer
 from recurra.training.problem import Loss, Problem
@@ -69,8 +70,12 @@ def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:
         BadInput: the disk is full, a checkpoint is damaged, or this machine lacks what the settings ask for.
     """
     check_machine(settings)
-    keep_freed_memory()
-    with stop_requests() as request, reporting() as progress, default_type(settings.precision):
+    with (
+        stop_requests() as request,
+        reporting() as progress,
+        default_type(settings.precision),
+        keeping_freed_memory(),
+    ):
         run = _Run(problem, settings, folder, request, progress)
         try:
             run.go()
@@ -91,6 +96,7 @@ class _Run:
         optimizer = build_optimizer(self.parameters, settings)
         self.objective, self.optimizer = self.fabric.setup(_Objective(problem), optimizer)
         self.position = Position()
+        self.rate = settings.learning_rate
         self.state: State | None = None
         problem.model.train()
         self._restore()
@@ -129,11 +135,9 @@ class _Run:
 
     def _update(self, group: list[Any], done: float) -> None:
         position, settings = self.position, self.settings
-        rate = learning_rate(
+        self.rate = learning_rate(
             settings, update=position.update, epoch=position.epoch, done=done, plateau=position.plateau
         )
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         attempts = []
         for batch in self.fabric.to_device(group):
@@ -145,15 +149,22 @@ class _Run:
             mean = loss.mean.item()
             position.loss = mean if position.loss is None else 0.98 * position.loss + 0.02 * mean
             self._speed.add(loss.items)
-        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        gradients = held_gradients(self.parameters)
+        norm = nn.utils.get_total_norm(gradients)
         if not norm.isfinite():
             self._stop_not_finite(f"gradient of update {position.update + 1}", *attempts)
-        if settings.clip_norm is not None:
-            nn.utils.clip_grads_with_norm_(self.parameters, settings.clip_norm, norm)
-        if settings.clip_value is not None:
-            nn.utils.clip_grad_value_(self.parameters, settings.clip_value)
-        self.optimizer.step()
+        self._step(gradients, clip_factor(norm, settings))
         position.update += 1
+
+    def _step(self, gradients: list[Tensor], factor: float) -> None:
+        rate = self.rate
+        if proportional(self.settings) and self.settings.clip_value is None:
+            rate *= factor  # the same without a pass over the gradients
+        else:
+            clip_gradients(gradients, factor, self.settings)
+        for parameter_group in self.optimizer.param_groups:
+            parameter_group["lr"] = rate
+        self.optimizer.step()
 
     def _attempt(self, batch: Any, state: State | None, generators: dict[str, Tensor]) -> Tensor:
         """The loss of a batch computed again."""
@@ -171,7 +182,7 @@ class _Run:
         position.seconds = time.monotonic() - self._started
         due = self._validation_due(epoch_ended) or self._ended()
         if due or position.update % UPDATES_BETWEEN_RECORDS == 0:
-            self._record({"loss": position.loss, "learning_rate": self.optimizer.param_groups[0]["lr"]})
+            self._record({"loss": position.loss, "learning_rate": self.rate})
         if due:
             self._validate()
         done = self._done(batches)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recurra.training.gradients import held_gradients
+
 
 def bad_weights(model: nn.Module) -> str | None:
     """A phrase that names the first weights that are not finite, if any are."""
@@ -67,7 +69,7 @@ def first_bad_number(
 
 def _bad_gradients(model: nn.Module) -> Iterator[str]:
     for name, parameter in model.named_parameters():
-        if parameter.grad is not None and not parameter.grad.isfinite().all():
+        if not all(gradient.isfinite().all() for gradient in held_gradients([parameter])):
             yield name
 
 

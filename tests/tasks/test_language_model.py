@@ -1,6 +1,7 @@
 """The language model's options, its loss, and the text it draws."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.sampling import _before, _never, _text
 from recurra.tasks.language_model.scoring import negative_log_likelihood
 from recurra.tasks.language_model.task import problem
+from recurra.training.loop import train
+from tests.training.tiny import open_or_create
 
 VOCABULARY = build_vocabulary("characters", ["abcdefgh "])
 TOKENS = torch.randint(len(VOCABULARY), (2, 12), generator=torch.manual_seed(1))
@@ -243,6 +246,49 @@ def test_overlapping_windows_pass_on_the_state_where_the_next_begins():
         assert loss.items == 6
         if begun:
             torch.testing.assert_close(state, model.hidden(rows[:, :begun])[1])
+
+
+SGD = Config(hidden_size=16, batch_size=2, steps=8, epochs=2, optimizer="sgd", clip_norm=0.1, checkpoint_every=1)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def trained(folder, config, *, interrupt_after=None, vocabulary=VOCABULARY, sparse=True):
+    """The weights after training, or after what an interrupted run left."""
+    torch.manual_seed(0)
+    model = build_network(config, vocabulary)
+    model.embedding.sparse = sparse
+    posed, losses = problem(config, corpus(), model), []
+
+    def loss(*given):
+        losses.append(posed.loss(*given))
+        if len(losses) == interrupt_after:
+            raise Interrupted
+        return losses[-1]
+
+    train(replace(posed, loss=loss), config, open_or_create(folder))
+    return model.state_dict()
+
+
+def test_an_embedding_that_learns_from_touched_rows_learns_the_same(tmp_path):
+    assert build_network(SGD, VOCABULARY).embedding.sparse
+    for other in ({"weight_decay": 0.1}, {"optimizer": "adamw"}, {"tied": True}):
+        assert not build_network(SGD.model_copy(update=other), VOCABULARY).embedding.sparse
+    # each token in a batch of 16 is one of 9: rows come up several times, and some not at all
+    rows, whole = (trained(tmp_path / name, SGD, sparse=name == "rows") for name in ("rows", "whole"))
+    torch.testing.assert_close(rows, whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"adaptive_softmax": "3,6"}], ids=["plain", "adaptive"])
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path, options):
+    config = SGD.model_copy(update=options)
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "resumed", config, interrupt_after=9, vocabulary=WORDS)
+    resumed = trained(tmp_path / "resumed", config, vocabulary=WORDS)
+    whole = trained(tmp_path / "whole", config, vocabulary=WORDS)
+    assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_the_loss_is_divided_by_tokens_or_by_sequences():

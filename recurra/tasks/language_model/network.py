@@ -14,6 +14,8 @@ from recurra.errors import BadInput, unknown
 from recurra.layers import LearntState, Recurrent, RecurrentDropout, Stack, VariationalDropout, WeightDrop, Zoneout
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
+from recurra.training.gradients import proportional
+from recurra.training.machine import pick_device
 
 READS_H_THROUGH_WEIGHTS = {
     "elman", "irnn", "original-lstm", "lstm", "peephole-lstm", "layer-norm-lstm", "lstmp", "multiplicative-lstm",
@@ -36,6 +38,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         window = WindowNetwork(
             len(vocabulary), window=config.window, embedding_size=embedding_size, hidden_size=config.hidden_size
         )
+        window.embedding.sparse = _touched_rows_suffice(config)
         _start_weights(window, config)
         return window
     cells = _cells(config, embedding_size)
@@ -49,6 +52,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         tied=config.tied,
         cutoffs=_cutoffs(config, vocabulary, cells[-1].output_size),
     )
+    model.embedding.sparse = _touched_rows_suffice(config) and not config.tied
     _start_weights(model, config)
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
@@ -117,6 +121,11 @@ def _layer(config: Config, cell: nn.Module) -> nn.Module:
         cell = Zoneout(cell, config.zoneout)
     layer: nn.Module = Recurrent(cell, initial_state=start)
     return WeightDrop(layer, config.weight_drop) if config.weight_drop else layer
+
+
+def _touched_rows_suffice(config: Config) -> bool:
+    """Whether the embedding's gradient may leave out the rows that a batch does not name: torch has that on CPUs."""
+    return proportional(config) and pick_device(config.device).type == "cpu"
 
 
 def _dropout(config: Config) -> nn.Module:
