@@ -11,7 +11,7 @@ IGNORED = -100
 LOGITS_BYTES = 32 << 20
 """Of one block. Half as much costs 2 to 5 % at 10,000 words; the C library maps larger buffers afresh by default."""
 
-CACHED_BYTES = 4 << 20
+CACHED_BYTES = 2 << 20
 """Of the part of a block that is widened for its softmax."""
 
 
