@@ -55,16 +55,16 @@ class _CrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         x, w, b = hidden.to(kind), weight.to(kind), bias.to(kind)
         scaled = (hidden / divisor).to(kind)
-        d_hidden, d_weight, d_bias = (torch.empty_like(each) for each in (hidden, weight, bias))
+        d_hidden, d_weight = torch.empty_like(hidden), torch.empty_like(weight)
+        d_bias = torch.zeros_like(bias, dtype=torch.promote_types(kind, torch.float32))
         nats, begin = [], 0
-        for error, block_nats in _errors(x, w, b, targets):
+        for error, block_nats in _errors(x, w, b, targets, d_bias):
             nats.append(block_nats)
             rows = slice(begin, begin + len(error))
             torch.div(error @ w, divisor, out=d_hidden[rows])
             _add_product(d_weight, error.T, scaled[rows], first=begin == 0)
-            _add_product(d_bias, error.T, x.new_ones(len(error)), first=begin == 0)
             begin = rows.stop
-        ctx.gradients = d_hidden, d_weight, d_bias.div_(divisor)
+        ctx.gradients = d_hidden, d_weight, d_bias.div_(divisor).to(bias.dtype)
         return torch.stack(nats).sum() / divisor
 
     @staticmethod
@@ -79,15 +79,18 @@ class _CrossEntropy(torch.autograd.Function):
         return *gradients, None, None, None
 
 
-def _errors(x: Tensor, w: Tensor, b: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _errors(
+    x: Tensor, w: Tensor, b: Tensor, targets: Tensor, total: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Of every block of rows the gradient of its logits, softmax less one at the target, and its loss.
 
-    The gradient lies in a buffer that the next block overwrites. There is a block, if an empty one, of no rows too.
+    The gradient lies in a buffer that the next block overwrites; its rows are added to ``total``. Of no rows there is
+    a block too, an empty one.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     rows = _rows(LOGITS_BYTES, len(w) * x.itemsize, len(x))
     cached = _rows(CACHED_BYTES, len(w) * wide.itemsize, rows) if x.dtype != wide else rows
-    buffer = x.new_empty(rows, len(w))
+    ones, buffer = x.new_ones(cached, dtype=wide), x.new_empty(rows, len(w))
     for x_block, target_block in zip(x.split(rows), targets.split(rows), strict=True):
         logits = buffer[: len(x_block)]
         torch.addmm(b, x_block, w.T, out=logits)
@@ -97,6 +100,8 @@ def _errors(x: Tensor, w: Tensor, b: Tensor, targets: Tensor) -> Iterator[tuple[
             torch.softmax(softmax, 1, out=softmax)
             chances.append(softmax.gather(1, target))
             softmax.scatter_add_(1, target, -torch.ones_like(chances[-1]))
+            if total is not None:
+                total.addmv_(softmax.T, ones[: len(part)])
             part.copy_(softmax)
         yield logits, _nats(torch.cat(chances)[:, 0], x_block, w, b, target_block)
 
@@ -121,7 +126,5 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> 
     """``total`` += ``left`` @ ``right`` in the type of ``total``; the ``first`` overwrites it."""
     if total.dtype != left.dtype:
         total.copy_(left @ right) if first else total.add_(left @ right)
-    elif right.dim() == 1:
-        total.addmv_(left, right, beta=0 if first else 1)
     else:
         total.addmm_(left, right, beta=0 if first else 1)
