@@ -5,6 +5,7 @@ from typing import Any
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from recurra.layers.dropout import Dropout
 from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.state import State
 
@@ -31,7 +32,7 @@ class Stack(nn.Module):
             raise ValueError("a stack needs at least one layer")
         self.layers = nn.ModuleList(layers)
         self.residual = residual
-        self.dropout = dropout if isinstance(dropout, nn.Module) else nn.Dropout(dropout)
+        self.dropout = dropout if isinstance(dropout, nn.Module) else Dropout(dropout)
 
     def initial_state(self, batch_size: int) -> tuple[State, ...]:
         """The state of ``batch_size`` rows before their first step."""

@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from recurra.layers import Bidirectional, Recurrent, RecurrentDropout, Stack, VariationalDropout, WeightDrop, Zoneout
+from recurra.layers import (
+    Bidirectional,
+    Dropout,
+    Recurrent,
+    RecurrentDropout,
+    Stack,
+    VariationalDropout,
+    WeightDrop,
+    Zoneout,
+)
 from recurra.layers.dropout import MaskedInput
 from tests.layers.torch_cells import close
 
@@ -75,6 +84,24 @@ class Decay(nn.Module):
 def near(masks, rate):
     """The share of zeros lies within five standard deviations of the binomial distribution's mean."""
     return abs(masks.eq(0).double().mean() - rate) < 5 * (rate * (1 - rate) / masks.numel()) ** 0.5
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.75])
+def test_plain_dropout_zeroes_a_share_and_scales_the_rest(rate, kind):
+    x = torch.ones(200, 500, dtype=kind, requires_grad=True)
+    layer = Dropout(rate)
+    dropped = layer(x)
+    assert dropped.dtype == kind and set(dropped.unique().tolist()) == {
+        0.0,
+        torch.tensor(1 / (1 - rate), dtype=kind).item(),
+    }
+    # five standard deviations of the share that 100,000 draws give
+    assert (dropped == 0).double().mean().item() == pytest.approx(rate, abs=5 * (rate * (1 - rate) / 1e5) ** 0.5)
+    (gradient,) = torch.autograd.grad(dropped.sum(), x)
+    assert torch.equal(gradient, dropped)
+    assert not torch.equal(layer(x), dropped)
+    assert layer.eval()(x) is x and Dropout(0.0)(x) is x
 
 
 def test_variational_dropout_is_the_same_at_every_step_and_another_for_each_row_and_call():

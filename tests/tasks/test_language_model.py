@@ -14,7 +14,7 @@ from recurra.cells import CELLS, GRU, LSTMP
 from recurra.data.tokens import Corpus
 from recurra.data.vocabulary import build_vocabulary
 from recurra.errors import BadInput
-from recurra.layers import RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
+from recurra.layers import Dropout, RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
 from recurra.tasks.language_model.config import Config
 from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.sampling import _before, _never, _text
@@ -89,7 +89,7 @@ def test_dropout_in_the_recurrence_works_or_is_refused_by_name(cell, option):
 @pytest.mark.parametrize(
     ("option", "kind", "rate"),
     [
-        ("dropout", torch.nn.Dropout, "p"),
+        ("dropout", Dropout, "rate"),
         ("recurrent_dropout", RecurrentDropout, "rate"),
         ("zoneout", Zoneout, "rates"),
         ("weight_drop", WeightDrop, "rate"),

@@ -11,7 +11,16 @@ from recurra.cells import CELLS
 from recurra.data.vectors import read_vectors
 from recurra.data.vocabulary import Vocabulary
 from recurra.errors import BadInput, unknown
-from recurra.layers import LearntState, Recurrent, RecurrentDropout, Stack, VariationalDropout, WeightDrop, Zoneout
+from recurra.layers import (
+    Dropout,
+    LearntState,
+    Recurrent,
+    RecurrentDropout,
+    Stack,
+    VariationalDropout,
+    WeightDrop,
+    Zoneout,
+)
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
 from recurra.training.gradients import proportional
@@ -129,7 +138,7 @@ def _touched_rows_suffice(config: Config) -> bool:
 
 
 def _dropout(config: Config) -> nn.Module:
-    return VariationalDropout(config.dropout) if config.variational else nn.Dropout(config.dropout)
+    return VariationalDropout(config.dropout) if config.variational else Dropout(config.dropout)
 
 
 def _start_weights(model: nn.Module, config: Config) -> None:
