@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 from recurra.recurrence.cpu import pool
-from recurra.recurrence.cpu.control import counted, open_function, product, repeat, share, smaller
+from recurra.recurrence.cpu.control import each, open_function, product, repeat, share, smaller
 from recurra.recurrence.cpu.machine import Code, Machine, compile_module, host
 from recurra.recurrence.cpu.pairs import GRAIN, rounded
 from recurra.recurrence.cpu.products import Kernels, declare, kernels
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.team import BARRIER_BYTES, emit_barrier, enter
-from recurra.recurrence.cpu.tile import transposed
+from recurra.recurrence.cpu.tile import block_size, transposed
 from recurra.recurrence.cpu.vector import INT64, POINTER, Value, Vectors, int64
 
 LANES = 16
 VECTORS = 4
 """Of a block of the left factor's columns."""
 
-CHUNK = 512
+CHUNK = 256
 """Pairs of rows that are multiplied at a time: what both factors have of them stays in the cache."""
 
 
@@ -141,6 +141,22 @@ class _Factor:
         return builder.bitcast(v.shuffle(both, both, woven), v.vector)
 
 
+def _emit_turn(module: ir.Module) -> ir.Function:
+    """``turn(from*, lda, to*, ldb, rows, columns)``: sixteen rows of sixteen, transposed; of what comes out, so many
+    rows and columns are stored."""
+    builder, (source, lda, target, ldb, rows, columns) = open_function(module, "turn", "from* lda to* ldb rows columns")
+    builder.function.linkage = "internal"
+    builder.function.attributes.add("noinline")
+    v = Vectors(builder, module, "float32", LANES)
+    mask, size = v.first(columns), block_size(v)
+    for index in range(0, LANES, size):
+        for number, row in enumerate(transposed(v, source, lda, int64(index)), index):
+            with builder.if_then(builder.icmp_signed("<", int64(number), rows)):
+                v.store_masked(row, target, product(builder, ldb, number), mask)
+    builder.ret_void()
+    return builder.function
+
+
 class _Generator:
     """``outer(words*)``, in this order: whether alone; pairs of rows, and of a chunk; rows of the right factors
     together; the barrier, the right factors' memory, each thread's for left factors, sums; the left factor's rows and
@@ -150,7 +166,7 @@ class _Generator:
         self.module = ir.Module("outer")
         self.module.triple = machine.triple
         self.made, self.run = made, run
-        self.barrier = emit_barrier(self.module)
+        self.barrier, self.turn = emit_barrier(self.module), _emit_turn(self.module)
         self.builder, (words,) = open_function(self.module, "outer", "words*")
         builder = self.builder
         self.v = v = Vectors(builder, self.module, "float32", LANES)
@@ -212,23 +228,19 @@ class _Generator:
                 unit = product(builder, block, LANES)
                 place = v.at(self.tall, builder.mul(builder.add(start, unit), self.stride))
 
-                def grain(index: Value, _: list[Value]) -> list[Value]:
-                    for number in range(GRAIN):
-                        pair = builder.add(builder.add(first, index), int64(number))
-                        v.store(right.pairs(pair, unit), self.square, number * LANES)
-                    for column, row in enumerate(self._turned(self.square, int64(LANES))):
-                        v.store(row, place, builder.add(product(builder, self.stride, column), index))
-                    return []
+                def grain(index: Value) -> None:
+                    def put(number: Value) -> None:
+                        found = right.pairs(builder.add(builder.add(first, index), number), unit)
+                        v.store(found, self.square, product(builder, number, LANES))
 
-                counted(builder, 0, depth, GRAIN, [], grain)
+                    repeat(builder, 0, GRAIN, put)
+                    every = int64(LANES)
+                    builder.call(self.turn, [self.square, every, v.at(place, index), self.stride, every, every])
+
+                each(builder, 0, depth, GRAIN, grain)
 
             repeat(builder, begin, end, columns)
             base = builder.add(base, product(builder, blocks, LANES))
-
-    def _turned(self, square: Value, stride: Value) -> list[Value]:
-        """The columns of sixteen rows."""
-        step = 16 // 4
-        return [each for index in range(0, LANES, step) for each in transposed(self.v, square, stride, int64(index))]
 
     def _block(self, block: Value, first: Value, depth: Value) -> None:
         """One block of the left factor's columns, with all of the right factors'."""
@@ -266,14 +278,17 @@ class _Generator:
 
             def columns(index: Value, right: _Factor = right, result: Value = result, start: Value = start) -> None:
                 unit = product(builder, index, LANES)
-                mask, square = v.first(builder.sub(right.width, unit)), self._sums(block, builder.add(start, unit))
-                for vector in range(VECTORS):
-                    turned = self._turned(v.at(square, int64(vector * LANES)), int64(VECTORS * LANES))
-                    for number, values in enumerate(turned):
-                        row = builder.add(product(builder, block, VECTORS * LANES), int64(vector * LANES + number))
-                        with builder.if_then(builder.icmp_signed("<", row, self.left.width)):
-                            place = builder.add(builder.mul(row, right.width), unit)
-                            v.store_masked(values, result, place, mask)
+                square, there = self._sums(block, builder.add(start, unit)), builder.sub(right.width, unit)
+
+                def turn(vector: Value) -> None:
+                    column = product(builder, vector, LANES)
+                    row = builder.add(product(builder, block, VECTORS * LANES), column)
+                    place = v.at(result, builder.add(builder.mul(row, right.width), unit))
+                    rows = builder.sub(self.left.width, row)
+                    given = [v.at(square, column), int64(VECTORS * LANES), place, right.width, rows, there]
+                    builder.call(self.turn, given)
+
+                repeat(builder, 0, VECTORS, turn)
 
             repeat(builder, 0, blocks, columns)
             base = builder.add(base, product(builder, blocks, LANES))
