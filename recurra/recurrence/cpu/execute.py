@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 from typing import Any, NamedTuple
 
 import torch
@@ -99,7 +99,7 @@ def compile_program(
     address = code.address("loop")
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     nodes = map(layout.program.nodes.__getitem__, layout.products)
-    work = sum(node.depth * node.width for node in nodes if isinstance(node, Product))
+    work = sum(layout.places(node.depth) * node.width for node in nodes if isinstance(node, Product))
     tiles = tile_memory(layout, products)
     return Compiled(layout, code, function, address, work, tiles, Table(layout, products))
 
@@ -123,7 +123,7 @@ def execute(
     batch = like.shape[-2]
     given, halves = _readable(program, given, DTYPES[like.dtype])
     dtype = DTYPES[like.dtype]
-    inside = batch >= MANY and not program.backwards and by_pairs(program, dtype, host())
+    inside = by_pairs(program, dtype, host()) and inputs_inside(program, steps, batch)
     compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves, inside=inside)
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
@@ -170,9 +170,18 @@ def _readable(program: Program, given: Arguments, dtype: DType) -> tuple[Argumen
     return given._replace(sequences=sequences), left
 
 
-MANY = 8
-"""Rows from which on products of inputs rounded to bfloat16 are taken in the loop: their results are never written, and
-the loop's tiles are as fast as torch's product. For fewer rows a tile takes as long as for these."""
+def inputs_inside(program: Program, steps: int, batch: int) -> bool:
+    """Whether the loop takes products of inputs, rounded to bfloat16, itself.
+
+    Their results are then never written, and its tiles are as fast as torch's product. A single row, for which a tile
+    takes as long as for sixteen, is cheaper hoisted, but for few steps of few features.
+    """
+    elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
+    return not program.backwards and (batch > 1 or steps * elements < LITTLE)
+
+
+LITTLE = 50_000_000
+"""Multiplications of one row: what it takes to round and stack the weights for torch."""
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
@@ -203,7 +212,7 @@ class Memory(NamedTuple):
 
 def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
     layout = compiled.layout
-    team, by_rows = team_for(compiled.work, batch)
+    team, by_rows = team_for(compiled.work, batch, pairs=compiled.layout.pairs)
     tiles, row = compiled.tile_memory
     tensors = (
         torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
@@ -299,21 +308,24 @@ SMALLEST_SHARE = 20_000
 """Multiplications in one step below which threads cost more than they save."""
 
 
-def team_for(work: int, batch: int, least: int = SMALLEST_SHARE) -> tuple[int, bool]:
+def team_for(work: int, batch: int, least: int = SMALLEST_SHARE, pairs: bool = False) -> tuple[int, bool]:
     """How many threads for so many multiplications in a row's step, and whether they share rows or features.
 
     Args:
         least: multiplications in one step below which it is one thread.
+        pairs: whether a multiplication is of two numbers in bfloat16.
     """
     team = pool.threads()
     if team == 1 or work * batch < least:
         return 1, False
-    return team, batch >= team * (FEW_EACH if work <= CACHED else MANY_EACH)
+    few, many = ROWS_EACH[pairs]
+    return team, batch >= team * (few if work <= CACHED else many)
 
 
 CACHED = 500_000
 """Elements of the weights that fit into one core's cache, two mebibytes."""
 
-FEW_EACH, MANY_EACH = 4, 12
+ROWS_EACH = {False: (4, 12), True: (32, 64)}
 """Rows for each thread from which on sharing rows is faster than sharing features: nobody waits, but everyone reads all
-weights. The second holds where they do not fit into the cache."""
+weights. The second number holds where they do not fit into the cache. Tiles of pairs compute so fast that reading is
+more of it, and take as long for one row as for sixteen."""

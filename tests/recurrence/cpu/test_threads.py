@@ -45,7 +45,7 @@ def two_threads():
 def run(program, given, team, by_rows=False):
     """Outputs and last states by a team of that size, however little there is to do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "team_for", lambda work, batch: (team, by_rows))
+        patch.setattr(engine, "team_for", lambda work, batch, **_: (team, by_rows))
         steps = len(given.sequences[0])
         outcome = engine.execute(program, engine.Arguments(*given), steps)
     return [*outcome.outputs, *outcome.states]
@@ -162,7 +162,7 @@ PREAMBLE = """
 
     def run(team=None):
         if team is not None:
-            engine.team_for = lambda work, batch: (team, False)
+            engine.team_for = lambda work, batch, **_: (team, False)
         outcome = engine.execute(program, engine.Arguments(*given), 20)
         return [*outcome.outputs, *outcome.states]
 
