@@ -107,7 +107,7 @@ def measured(cell: str, batch: int, width: int, bfloat16: bool, training: bool, 
     every = choices(bfloat16)
     times = alternate({str(each): lambda each=each: call(each) for each in every}, rounds)
     found = {name: spread(values).median for name, values in times.items()}
-    # the best of one half of the rounds, judged by the other: the luckiest of many equals would seem better than they are
+    # the best of one half of the rounds, judged by the other: the luckiest of many equals seems better than it is
     best = min(times, key=lambda name: spread(times[name][::2]).median)
     pairs = zip(times["as chosen"][1::2], times[best][1::2], strict=True)
     ratio = spread([chosen / other for chosen, other in pairs])
