@@ -166,7 +166,7 @@ class _Generator:
             for feature in range(whole, width):
                 result = join(one, result, load(one, feature))
             for target in step.places[index]:
-                one.store(result, self.places.address(target, number, int64(0)))
+                self._put(one, result, target, number, int64(0))
 
         repeat(self.builder, *step.rows, row)
 
@@ -300,8 +300,7 @@ class _Generator:
             self._apply(group, vectors, known, load)
             for stored in group.stores:
                 for place in step.places[stored]:
-                    store = vectors.store_half if place.half else vectors.store
-                    store(known[stored], self.places.address(place, row, feature))
+                    self._put(vectors, known[stored], place, row, feature)
 
         if blocks.vectors > 1:
             each(self.builder, 0, blocks.size, blocks.lanes, vector)
@@ -331,6 +330,10 @@ class _Generator:
             return self._get(vectors, place, row, feature)
         one = self._vectors(1)
         return vectors.broadcast(one.lane(self._get(one, place, row, int64(0)), 0))
+
+    def _put(self, vectors: Vectors, value: Value, place: Place, row: Value, feature: Value) -> None:
+        store = vectors.store_half if place.half else vectors.store
+        store(value, self.places.address(place, row, feature))
 
     def _get(self, vectors: Vectors, place: Place, row: Value, feature: Value) -> Value:
         load = vectors.load_half if place.half else vectors.load

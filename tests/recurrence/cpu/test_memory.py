@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from recurra.cells import CELLS
 from recurra.layers import Recurrent
 from recurra.recurrence import reference
 from recurra.recurrence.cpu import execute as engine
+from recurra.recurrence.cpu.machine import host
 from recurra.recurrence.cpu.room import marked, room
 from recurra.recurrence.gradient import Wanted, differentiate
+from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import interpret
+from recurra.recurrence.program import Program, Span
 from tests.recurrence.cpu.compiled import CANARY, Guarded
 from tests.recurrence.programs import broadcast, gru, highway, inputs, layer_norm, lstm, tied, trajectories
 
@@ -62,11 +66,11 @@ def bound(values):
     return 64 * torch.finfo(values.dtype).eps * max(1, values.abs().max())
 
 
-def guarded(program, given, steps, kept=frozenset()):
+def guarded(program, given, steps, kept=frozenset(), own=None):
     watched = Watched()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "call", watched)
-        outcome = engine.execute(program, given, steps, kept)
+        outcome = engine.execute(program, given, steps, kept, own)
     assert len(watched.buffers) > 5
     found = [*outcome.outputs, *outcome.states, *outcome.weights.values(), *outcome.rows.values()]
     found = [tensor.clone() for tensor in found]
@@ -99,6 +103,36 @@ def test_nothing_outside_the_buffers_is_touched(name, dtype):
                 torch.testing.assert_close(
                     one, other, rtol=0, atol=64 * torch.finfo(dtype).eps * max(1, other.abs().max())
                 )
+
+
+@pytest.mark.skipif(not host().bfloat16, reason="the processor multiplies no bfloat16")
+@pytest.mark.parametrize("name", [*PROGRAMS, "remembered maximum"])
+def test_rounded_factors_stay_within_their_buffers(name):
+    for hidden, rows, steps in ((1, 1, 1), (7, 3, 2), (17, 35, 3)):
+        program = replace((PROGRAMS | {"remembered maximum": maximum})[name](hidden), bfloat16=True)
+        every = Wanted(*((True,) * len(each) for each in (program.sequences, program.weights, program.rows)))
+        forward, backward, _ = differentiate(program, every)
+        for half, own in ((program, None), (forward, len(program.outputs)), (backward, None)):
+            numbers = inputs(half, steps, rows, torch.float32)
+            found = guarded(half, engine.Arguments(*numbers), steps, own=own)
+            want = interpret(half, *numbers, steps=steps)
+            for one, other in zip(found, [*want.outputs, *want.states], strict=False):
+                largest = other.nan_to_num(0.0).abs().max()  # a tie at random numbers is 0 / 0
+                torch.testing.assert_close(one.float(), other, rtol=0, atol=2**-5 * max(1, largest), equal_nan=True)
+
+
+def maximum(hidden):
+    """The largest feature of the state, of which a product is taken: its gradient needs it at every step."""
+    graph = Graph()
+    x, h = graph.read("sequence", 0, 3), graph.read("state", 0, hidden + 1)
+    largest = graph.reduce("max", h)
+    terms = (
+        graph.product(x, 0, Span(0, hidden + 1), Span(0, 3)),
+        graph.product(largest, 1, Span(0, hidden + 1), Span(0, 1)),
+    )
+    new = (terms[0] + terms[1]).apply("tanh")
+    weights = (hidden + 1, 3), (hidden + 1, 1)
+    return Program((3,), (hidden + 1,), (), weights, tuple(graph.nodes), (new.index,), (new.index,))
 
 
 def test_strided_sequences_delayed_ones_and_kept_states_stay_within_their_buffers():
