@@ -43,4 +43,6 @@ def _reads(program: Program, sequences: frozenset[int]) -> list[int]:
 
 
 def _reduced(program: Program) -> set[int]:
-    return {node.operand for node in program.nodes if isinstance(node, Reduce)}
+    """Reductions and what they are taken of: the gradient of a maximum looks for the elements that are equal to it."""
+    reduces = [(index, node) for index, node in enumerate(program.nodes) if isinstance(node, Reduce)]
+    return {each for index, node in reduces for each in (index, node.operand)}

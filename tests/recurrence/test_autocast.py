@@ -1,6 +1,7 @@
 """Loops under autocast: products of operands rounded to bfloat16, beside the same layer in float64."""
 
 import copy
+import random
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,9 @@ from recurra.recurrence.cpu.machine import host
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.operator import run
 from recurra.recurrence.state import tensors
+from tests.recurrence.parity import by_reference, difference, problem
+from tests.recurrence.parity import everything as everything_of
+from tests.recurrence.random_cells import random_cell
 
 rounded = torch.autocast("cpu", dtype=torch.bfloat16)
 FEATURES, H, B, T = 12, 40, 5, 4
@@ -163,3 +167,14 @@ def test_a_stack_trains():
         optimiser.step()
         losses.append(loss.detach().item())
     assert losses[-1] < 0.2 * losses[0]
+
+
+@able
+@pytest.mark.parametrize("seed", [58, 66, 160, 374])
+def test_the_elements_that_are_a_maximum_are_found_again(seed):
+    layer = Recurrent(random_cell(random.Random(seed)).float())
+    given = problem(layer, layer.cell.input_size, random.Random(seed), torch.float32)
+    want = everything_of(layer, given, by_reference(layer, given))
+    with rounded:
+        result = layer(*given)
+    assert difference(everything_of(layer, given, result), want) < 2**-4
