@@ -11,7 +11,6 @@ from recurra.recurrence import reference, segments
 from recurra.recurrence.explain import Explanation, explain
 from recurra.recurrence.fused import Plans
 from recurra.recurrence.paths import answer, obstacle
-from recurra.recurrence.ragged import blank_padding
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
 from recurra.recurrence.stream import Stream, opened, step
@@ -157,7 +156,7 @@ class Recurrent(nn.Module):
     def _request(self, x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> Request:
         _check(x, state, lengths, reset)
         start = self.initial_state(x.shape[0]) if state is None or reset is not None else None
-        inputs = reference.step_inputs(self.cell, blank_padding(x, lengths))
+        inputs = reference.step_inputs(self.cell, x, lengths)
         begin = start if state is None else state
         return Request(inputs, begin, None if reset is None else start, lengths, reset)
 

@@ -13,12 +13,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from recurra.layers.recurrent import Recurrent
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
 from recurra.recurrence.batched import exact
-from recurra.recurrence.ragged import reverse
+from recurra.recurrence.packing import Packing, pick
+from recurra.recurrence.paths import answer_packed
 from recurra.recurrence.state import State, map_state
 from recurra.recurrence.stream import step
 
@@ -161,12 +162,10 @@ def _state_sizes(layer: nn.RNNBase) -> list[int]:
 def _run_packed(
     layer: nn.RNNBase, weights: Weights, packed: PackedSequence, hx: State | None
 ) -> tuple[PackedSequence, State]:
-    in_order = PackedSequence(packed.data, packed.batch_sizes)
-    x, lengths = pad_packed_sequence(in_order, batch_first=True)
+    packing = Packing(packed.batch_sizes.tolist(), int(packed.batch_sizes[0]))
     if hx is not None:
         hx = layer.permute_hidden(hx, packed.sorted_indices)
-    outputs, last = _run(layer, weights, x, hx, lengths)
-    outputs = pack_padded_sequence(outputs, lengths, batch_first=True).data
+    outputs, last = _run(layer, weights, packed.data, hx, packing)
     return packed._replace(data=outputs), layer.permute_hidden(last, packed.unsorted_indices)
 
 
@@ -178,24 +177,26 @@ def _run_batch(layer: nn.RNNBase, weights: Weights, input: Tensor, hx: State | N
 
 
 def _run(
-    layer: nn.RNNBase, weights: Weights, x: Tensor, hx: State | None, lengths: Tensor | None
+    layer: nn.RNNBase, weights: Weights, x: Tensor, hx: State | None, packing: Packing | None
 ) -> tuple[Tensor, State]:
-    """All layers over ``x`` (B, T, I). Tensors of ``hx`` and of the state returned are (layers · directions, B, H)."""
+    """All layers over ``x`` (B, T, I), packed (N, I). Tensors of ``hx`` and of the state returned are
+    (layers · directions, B, H)."""
     if hx is None:
-        zeros = [x.new_zeros(len(weights), x.shape[0], size) for size in _state_sizes(layer)]
+        batch = x.shape[0] if packing is None else packing.batch
+        zeros = [x.new_zeros(len(weights), batch, size) for size in _state_sizes(layer)]
         hx = tuple(zeros) if layer.mode == "LSTM" else zeros[0]
     directions = 2 if layer.bidirectional else 1
     ends = []
     for first in range(0, len(weights), directions):
         if first > 0:
-            x = _between(layer, x, lengths)
+            x = _between(layer, x, packing)
         outputs = []
         for k in range(first, first + directions):
             start = map_state(lambda leaf, k=k: leaf[k], hx)
-            output, end = _run_one(_recurrents(layer)[k], weights[k], x, start, lengths, backwards=k > first)
+            output, end = _run_one(_recurrents(layer)[k], weights[k], x, start, packing, backwards=k > first)
             outputs.append(output)
             ends.append(end)
-        x = torch.cat(outputs, dim=2) if layer.bidirectional else outputs[0]
+        x = torch.cat(outputs, dim=-1) if layer.bidirectional else outputs[0]
     return x, map_state(lambda *leaves: torch.stack(leaves), *ends)
 
 
@@ -204,26 +205,31 @@ def _run_one(
     weights: dict[str, Tensor],
     x: Tensor,
     start: State,
-    lengths: Tensor | None,
+    packing: Packing | None,
     *,
     backwards: bool,
 ) -> tuple[Tensor, State]:
     bind(recurrent.cell, weights)
-    if not backwards:
-        return recurrent(x, start, lengths)
-    outputs, end = recurrent(reverse(x, lengths), start, lengths)
-    return reverse(outputs, lengths), end
+
+    def turned(series: Tensor) -> Tensor:
+        if not backwards:
+            return series
+        return series.flip(1) if packing is None else pick(series, packing.backwards)
+
+    if packing is None:
+        outputs, end = recurrent(turned(x), start)
+    else:
+        outputs, end = answer_packed(recurrent.cell, recurrent.plans, turned(x), start, packing)
+    return turned(outputs), end
 
 
-def _between(layer: nn.RNNBase, x: Tensor, lengths: Tensor | None) -> Tensor:
+def _between(layer: nn.RNNBase, x: Tensor, packing: Packing | None) -> Tensor:
     """Dropout between layers. Torch draws its masks in the memory of its own outputs: time first, or packed."""
     if not layer.training or layer.dropout == 0:
         return x
-    if lengths is None:
-        return F.dropout(x.transpose(0, 1).contiguous(), layer.dropout).transpose(0, 1)
-    packed = pack_padded_sequence(x, lengths, batch_first=True)
-    kept = packed._replace(data=F.dropout(packed.data, layer.dropout))
-    return pad_packed_sequence(kept, batch_first=True)[0]
+    if packing is not None:
+        return F.dropout(x, layer.dropout)
+    return F.dropout(x.transpose(0, 1).contiguous(), layer.dropout).transpose(0, 1)
 
 
 # Beside the layers, not in them: copies, pickles and state_dict of a layer are torch's, and a layer of torch's that

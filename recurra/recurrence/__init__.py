@@ -3,6 +3,7 @@
 The ground
     state.py        states: any nesting of tensors whose first dimension is the batch
     ragged.py       rows of lengths of their own
+    packing.py      and how their steps stand in one tensor without padding
     request.py      one call of a layer, and what it gives
     reference.py    the cell called step by step: what every other path is tested against
 

@@ -7,6 +7,7 @@ operands lie side by side in memory is one product as well.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,11 +16,12 @@ from torch import Tensor
 
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.interpret import evaluate
+from recurra.recurrence.packing import Full, Packing
 from recurra.recurrence.program import Outer, Product, Program, Read, Scalar, Span, Weight, ancestors, operands, uses
 from recurra.recurrence.schedule import Schedule, merged_products
 
 Series = dict[int, Tensor]
-"""Nodes' values at every step, ``(T, B, width)``."""
+"""Nodes' values at every step, ``(T, B, width)``; of a ragged batch packed, ``(N, width)``."""
 
 
 class Arguments(NamedTuple):
@@ -31,6 +33,7 @@ class Arguments(NamedTuple):
         rows: ``(B, width)``.
         weights: matrices and vectors.
         starts: for each delayed sequence what its first step reads, ``(B, width)``.
+        packing: of a ragged batch; sequences are packed then, ``(N, width)``, and the longest rows come first.
     """
 
     sequences: Sequence[Tensor]
@@ -38,31 +41,41 @@ class Arguments(NamedTuple):
     rows: Sequence[Tensor]
     weights: Sequence[Tensor]
     starts: Mapping[int, Tensor] = MappingProxyType({})
+    packing: Packing | None = None
 
 
 def at_every_step(program: Program, index: int, given: Arguments, series: Series) -> Tensor:
-    """The values ``(T, B, width)`` of a node that is known outside the loop."""
+    """The values of a node that is known outside the loop."""
     if index in series:
         return series[index]
     match program.nodes[index]:
         case Read(kind="sequence", index=number):
-            sequence, start = given.sequences[number], given.starts.get(number)
-            return sequence if start is None else torch.cat([start.unsqueeze(0), sequence[:-1]])
+            sequence = given.sequences[number]
+            return torch.cat(delayed(given, number)).view(sequence.shape) if number in given.starts else sequence
+        case Read(kind="row", index=number) if given.packing is not None:
+            return given.rows[number].index_select(0, given.packing.steps_and_rows[1])
         case Read(kind="row", index=number):
             return given.rows[number].expand(_sizes(given, series)[0], -1, -1)
         case Weight(index=number, span=span):
             return given.weights[number][_range(span)].expand(*_sizes(given, series), -1)
         case Scalar(value=value):
             like = next(iter([*given.sequences, *series.values()]))
-            return like.new_full((1,), value, dtype=summing_type(like)).expand(*like.shape[:2], -1)
+            return like.new_full((1,), value, dtype=summing_type(like)).expand(*like.shape[:-1], -1)
         case node:
             raise ValueError(f"`{node}` is not known outside the loop")
 
 
-def _sizes(given: Arguments, series: Series) -> tuple[int, int]:
-    """T and B."""
-    steps, batch, _ = next(iter([*given.sequences, *series.values()])).shape
-    return steps, batch
+def delayed(given: Arguments, number: int) -> tuple[Tensor, Tensor]:
+    """What the first step of a delayed sequence reads, and what all later ones do, row by row."""
+    start, sequence, packing = given.starts[number], given.sequences[number], given.packing
+    if packing is None:
+        return start, sequence[:-1].flatten(0, 1)
+    return start[: packing.total - len(packing.before)], sequence.index_select(0, packing.before)
+
+
+def _sizes(given: Arguments, series: Series) -> tuple[int, ...]:
+    """T and B; of a ragged batch N."""
+    return next(iter([*given.sequences, *series.values()])).shape[:-1]
 
 
 class Hoisting(NamedTuple):
@@ -115,14 +128,17 @@ def compute_hoisted(
     if not how.wanted:
         return {}
     series = {index: at_every_step(program, index, given, {}) for index in how.reads}
-    batch = next(iter([*given.states, *given.sequences])).shape[-2]
-    batch_first = bool(series) and all(each.transpose(0, 1).is_contiguous() for each in series.values())
+    frame = given.packing or Full(steps, next(iter([*given.states, *given.sequences])).shape[-2])
+    batch_first = bool(series) and all(
+        each.dim() == 3 and each.transpose(0, 1).is_contiguous() for each in series.values()
+    )
     in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
-    known = {node: each.reshape(steps * batch, -1) for node, each in in_order.items()}
+    count = prod(frame.sizes)
+    known = {node: each.reshape(count, each.shape[-1]) for node, each in in_order.items()}
     for operand, products in how.groups:
         if operand not in known:
             (value,) = evaluate(program, {operand}, _exact(known), given.weights).values()
-            known[operand] = value.expand(steps * batch, -1)  # a number by itself has no rows
+            known[operand] = value.expand(count, -1)  # a number by itself has no rows
         joint = product_of(known[operand], matrices[operand], halves is not None)
         known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
     halves = halves or frozenset()
@@ -130,8 +146,8 @@ def compute_hoisted(
     if len(values) < len(how.wanted):
         values |= evaluate(program, how.wanted - halves, _exact(known), given.weights)
     values = {index: value if index in halves else exact(value) for index, value in values.items()}
-    sizes = (batch, steps) if batch_first else (steps, batch)
-    shaped = {node: value.expand(steps * batch, -1).unflatten(0, sizes) for node, value in values.items()}
+    sizes = frame.sizes[::-1] if batch_first else frame.sizes
+    shaped = {node: value.expand(count, -1).unflatten(0, sizes) for node, value in values.items()}
     return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
 
 
@@ -174,17 +190,18 @@ def compute_deferred(schedule: Schedule, given: Arguments, known: Series, bfloat
     """
     program, how = schedule.program, _deferring(schedule)
     reads = [node for node in how.needed if node in known or isinstance(program.nodes[node], Read)]
-    flat = {node: at_every_step(program, node, given, known).flatten(0, 1) for node in reads}
-    steps, batch = next(iter([*given.sequences, *known.values()])).shape[:2]
+    flat = {node: at_every_step(program, node, given, known).flatten(0, -2) for node in reads}
+    sizes = _sizes(given, known)
+    count = prod(sizes)
     for node, parts in how.sums:
         missing = {_product(program, part).operand for part in parts} - flat.keys()
         found = evaluate(program, missing, _exact(flat), given.weights) if missing else {}
-        flat |= {operand: value.expand(steps * batch, -1) for operand, value in found.items()}
+        flat |= {operand: value.expand(count, -1) for operand, value in found.items()}
         flat[node] = _sum_of_products(program, parts, flat, given.weights, bfloat16)
     values = {index: flat[index] for index in how.wanted if index in flat}
     if len(values) < len(how.wanted):
         values = evaluate(program, how.wanted, _exact(flat), given.weights)
-    return {node: value.expand(steps * batch, -1).unflatten(0, (steps, batch)) for node, value in values.items()}
+    return {node: value.expand(count, -1).unflatten(0, sizes) for node, value in values.items()}
 
 
 def _sum_of_products(

@@ -84,7 +84,8 @@ def _planned(
         if plan.lowered is None or plan.fault is not None:
             return None
         fake = any(isinstance(tensor, FakeTensor) for _, tensor in named_tensors(cell))
-        how = recipe_for(plan, request) if fake else checked(plan, cell, request)
+        # a mask for lengths, since a graph's shapes cannot follow from the numbers in it
+        how = recipe_for(plan, request, masked=lengths) if fake else checked(plan, cell, request, masked=lengths)
         if how is None:
             return None
         plans.graphs[how.program] = _weights(cell, plan.lowered)

@@ -17,6 +17,7 @@ from recurra.recurrence.batched import (
     product_of,
 )
 from recurra.recurrence.cpu.outer import Rows, outer_products
+from recurra.recurrence.packing import Packing, unpack
 from recurra.recurrence.program import Outer, Program, Read, Total
 
 
@@ -51,7 +52,7 @@ def _outer_products(
     groups: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
     for position, item in enumerate(program.sums):
         if isinstance(item, Outer):
-            groups[item.right][position] = at_every_step(program, item.left, given, series).flatten(0, 1)
+            groups[item.right][position] = at_every_step(program, item.left, given, series).flatten(0, -2)
     joint: defaultdict[tuple[int, ...], list[tuple[int, list[int]]]] = defaultdict(list)
     for right, lefts in groups.items():
         for run in neighbours(lefts, lefts):
@@ -77,12 +78,14 @@ def _factor(program: Program, index: int, given: Arguments, series: Series) -> R
     """A right factor as it lies in memory: a delayed one is not put together."""
     node = program.nodes[index]
     if isinstance(node, Read) and node.kind == "sequence" and node.index in given.starts:
-        return Rows(given.sequences[node.index], given.starts[node.index])
-    return Rows(at_every_step(program, index, given, series))
+        packing, sequence, start = given.packing, given.sequences[node.index], given.starts[node.index]
+        return Rows(sequence, start) if packing is None else Rows(sequence.unsqueeze(0), start, packing.before)
+    whole = at_every_step(program, index, given, series)
+    return Rows(whole if given.packing is None else whole.unsqueeze(0))
 
 
 def _rounded_products(left: Tensor, rights: list[Rows]) -> list[Tensor]:
-    whole = [Rows(*(_contiguous_rows(part) for part in right)) for right in rights]
+    whole = [Rows(_contiguous_rows(series), _contiguous_rows(start), before) for series, start, before in rights]
     return outer_products(Rows(_contiguous_rows(left.unsqueeze(0))), whole)
 
 
@@ -92,12 +95,13 @@ def _contiguous_rows(rows: Tensor | None) -> Any:
 
 def _exact_products(left: Tensor, rights: list[Rows]) -> list[Tensor]:
     found = []
-    for series, start in rights:
+    for series, start, before in rights:
         if start is None:
             found.append(product_of(left.T, series.flatten(0, 1)))
         else:
-            first = left[: len(start)].T @ start
-            found.append(torch.addmm(first, left[len(start) :].T, series[:-1].flatten(0, 1)))
+            later = series[:-1].flatten(0, 1) if before is None else series[0].index_select(0, before)
+            count = len(left) - len(later)
+            found.append(torch.addmm(left[:count].T @ start[:count], left[count:].T, later))
     return found
 
 
@@ -117,11 +121,20 @@ def _is_of(item: Outer | Total, index: int) -> bool:
     return item.index == index and (isinstance(item, Outer) or item.kind == "weight")
 
 
-def collect_rows(program: Program, series: Series, totals: Mapping[int, Tensor]) -> dict[int, Tensor]:
+def collect_rows(program: Program, given: Arguments, series: Series, totals: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """The gradients of rows, by row; arguments as of `collect_weights`."""
     found: dict[int, Tensor] = {}
     for position, item in enumerate(program.sums):
         if isinstance(item, Total) and item.kind == "row":
-            total = totals[position] if position in totals else exact(series[item.operand].sum(0))
+            if (total := totals.get(position)) is None:
+                total = _over_steps(at_every_step(program, item.operand, given, series), given.packing)
             found[item.index] = found[item.index] + total if item.index in found else total
     return found
+
+
+def _over_steps(series: Tensor, packing: Packing | None) -> Tensor:
+    """The sum over the steps of each row."""
+    if packing is None:
+        return exact(series.sum(0))
+    longest_first = Packing(packing.running, packing.batch)
+    return exact(unpack(series, longest_first, packing.steps).sum(1))

@@ -12,8 +12,9 @@ from recurra.recurrence.check import disagreement
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
 from recurra.recurrence.operator import run
+from recurra.recurrence.packing import Packing, pack, pack_lengths, pick, unpack
 from recurra.recurrence.program import Program
-from recurra.recurrence.ragged import within
+from recurra.recurrence.ragged import blank_padding, within
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.trace import NotFused, trace
@@ -32,7 +33,7 @@ class Plan:
         kind: shapes and types that the trace stands for.
         lowered: the program and how to reach its tensors.
         fault: why the reference runs instead.
-        checked: what has been compared with the reference, as (text of the program, needs gradients).
+        checked: what has been compared with the reference, as (text of the program, has lengths, needs gradients).
         weights: of the program.
         recipes: by variant of the program.
     """
@@ -41,7 +42,7 @@ class Plan:
     kind: Any
     lowered: Lowered | None
     fault: NotFused | None
-    checked: set[tuple[str, bool]]
+    checked: set[tuple[str, bool, bool]]
     weights: Weights | None = None
     recipes: dict[Program, "Recipe"] = field(default_factory=dict)
 
@@ -107,11 +108,12 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
 
 
 @lru_cache(maxsize=512)
-def variant(program: Program, lengths: bool, reset: bool, trajectory: bool, bfloat16: bool = False) -> Program:
-    """The program with masks, with the states among its outputs, and with rounded products, as a call needs it."""
+def variant(program: Program, masked: bool, reset: bool, trajectory: bool, bfloat16: bool = False) -> Program:
+    """The program as a call needs it: with a mask for lengths, where rows are not packed, and one for resets, with the
+    states among its outputs, and with rounded products."""
     if reset:
         program = with_reset(program)
-    if lengths:
+    if masked:
         program = with_lengths(program)
     outputs = program.outputs + program.next if trajectory else program.outputs
     return replace(program, outputs=outputs, bfloat16=bfloat16)
@@ -119,34 +121,38 @@ def variant(program: Program, lengths: bool, reset: bool, trajectory: bool, bflo
 
 def run_fused(plan: Plan, cell: nn.Module, request: Request, loop: Loop = run) -> Result | None:
     """Run a call by the compiled loop; None where the reference has to."""
-    how = checked(plan, cell, request)
+    how = checked(plan, cell, request, masked=loop is not run and request.lengths is not None)
     return None if how is None else _run_plan(plan, how, request, loop)
 
 
-def checked(plan: Plan, cell: nn.Module, request: Request) -> "Recipe | None":
+def checked(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> "Recipe | None":
     """The recipe for a call, compared with the reference at its first use. None where there is no loop or the two
-    disagree; the plan holds the fault."""
+    disagree; the plan holds the fault.
+
+    Args:
+        masked: whether a mask says which rows run, instead of packing them.
+    """
     if plan.lowered is None or plan.fault is not None:
         return None
     exact = request._replace(bfloat16=False)  # rounding would hide a small mistake
-    how = recipe_for(plan, exact)
-    use = how.program, torch.is_grad_enabled()
+    how = recipe_for(plan, exact, masked)
+    use = how.program, request.lengths is not None, torch.is_grad_enabled()
     if use not in plan.checked:
-        fault = disagreement(cell, exact, lambda given: _run_plan(plan, how, given, run), use[1])
+        fault = disagreement(cell, exact, lambda given: _run_plan(plan, how, given, run), use[2])
         if fault is not None:
             plan.fault = NotFused(fault)
             return None
         plan.checked.add(use)
-    return recipe_for(plan, request)
+    return recipe_for(plan, request, masked)
 
 
-def recipe_for(plan: Plan, request: Request) -> "Recipe":
+def recipe_for(plan: Plan, request: Request, masked: bool = False) -> "Recipe":
     """The recipe for a call of a cell that has a program."""
     assert plan.lowered is not None
-    masked = request.lengths is not None, request.reset is not None
-    program = variant(plan.lowered.program, *masked, request.trajectory, request.bfloat16)
+    reset = request.reset is not None
+    program = variant(plan.lowered.program, masked, reset, request.trajectory, request.bfloat16)
     if program not in plan.recipes:
-        plan.recipes[program] = recipe(plan.lowered, program)
+        plan.recipes[program] = recipe(plan.lowered, program, masked)
     return plan.recipes[program]
 
 
@@ -155,17 +161,29 @@ def _run_plan(plan: Plan, how: "Recipe", request: Request, loop: Loop) -> Result
     return run_recipe(how, plan.weights.read(), request, plan.lowered.trace.structure, loop)
 
 
+def run_known(plan: Plan, request: Request, packing: Packing) -> Result | None:
+    """As `run_packed`, of a plan that has been compared with the reference on a ragged batch; None of any other."""
+    lowered, weights = plan.lowered, plan.weights
+    if lowered is None or weights is None or plan.fault is not None:
+        return None
+    if (lowered.program.text, True, torch.is_grad_enabled()) not in plan.checked:
+        return None
+    return run_packed(recipe_for(plan, request), weights.read(), request, packing, lowered.trace.structure)
+
+
 class Recipe(NamedTuple):
     """How a call's tensors become a program's, and back, in plain numbers.
 
     Args:
         program: its text.
+        masked: whether it has a mask for lengths; else the rows are packed.
         outputs: how many of its outputs are parts of the layer's.
         sequences, states: the part of the step's input or state that each of the program's is.
         output_shape, state_shapes: features of the output and of the leaves of the state.
     """
 
     program: str
+    masked: bool
     outputs: int
     sequences: tuple[tuple[int, int, int], ...]
     states: tuple[tuple[int, int, int], ...]
@@ -173,10 +191,11 @@ class Recipe(NamedTuple):
     state_shapes: tuple[tuple[int, ...], ...]
 
 
-def recipe(lowered: Lowered, program: Program) -> Recipe:
+def recipe(lowered: Lowered, program: Program, masked: bool = False) -> Recipe:
     """For a variant of the program of ``lowered``."""
     return Recipe(
         program.text,
+        masked,
         len(lowered.program.outputs),
         tuple((part.leaf, part.start, part.width) for part in lowered.sequences),
         tuple((part.leaf, part.start, part.width) for part in lowered.states),
@@ -189,6 +208,12 @@ def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: 
     """Run a program on a call's tensors, by ``loop``; states come nested like ``structure``."""
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
+    if request.lengths is not None and not how.masked:
+        if int(request.lengths.min()) < steps:
+            return _run_ragged(how, weights, request, structure)
+        request = request._replace(lengths=None)
+    if (lengths := request.lengths) is not None:  # a mask: a gradient would go through what stands behind a row's end
+        request = request._replace(inputs=map_state(lambda leaf: blank_padding(leaf, lengths), request.inputs))
     sequences = [each.transpose(0, 1) for each in features(request.inputs, 2, how.sequences, dtype)]
     states = features(request.state, 1, how.states, dtype)
     rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
@@ -200,6 +225,44 @@ def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: 
         every = map_state(lambda leaf: leaf.transpose(0, 1), nested(how, outputs[how.outputs :], structure))
     own = joined(outputs[: how.outputs], how.output_shape).transpose(0, 1)
     return Result(own, nested(how, last, structure), every)
+
+
+def _run_ragged(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Result:
+    """Run a program on the steps that a ragged batch has: packed, longest row first, and back."""
+    lengths, steps = request.lengths, next(tensors(request.inputs)).shape[1]
+    assert lengths is not None
+    packing = pack_lengths(lengths)
+    series = map_state(lambda leaf: pack(leaf, packing), request.inputs)
+    order, places = packing.sorted(), packing.unsorted()
+    starts = request.state, () if request.start is None else request.start
+    state, start = map_state(lambda leaf: pick(leaf, order), starts)
+    reset = None if request.reset is None else pack(request.reset, packing)
+    given = Request(series, state, start, None, reset, request.trajectory)
+    outputs, ends, every = run_packed(how, weights, given, packing, structure)
+    last = map_state(lambda leaf: pick(leaf, places), ends)
+    states = None
+    if every is not None:
+        states = map_state(lambda leaf, end: _held(unpack(leaf, packing, steps), end, lengths), every, last)
+    return Result(unpack(outputs, packing, steps), last, states)
+
+
+def _held(series: Tensor, end: Tensor, lengths: Tensor) -> Tensor:
+    """A series ``(B, T, ...)``, with its end behind each row's end."""
+    running = within(lengths, series.shape[1])
+    return torch.where(running.view(*running.shape, *[1] * (end.dim() - 1)), series, end.unsqueeze(1))
+
+
+def run_packed(how: Recipe, weights: list[Tensor], request: Request, packing: Packing, structure: State) -> Result:
+    """Run a program on a call whose rows are packed already: instead of ``(B, T, ...)`` all series are ``(N, ...)``."""
+    dtype = next(tensors(request.state)).dtype
+    sequences = features(request.inputs, 1, how.sequences, dtype)
+    states = features(request.state, 1, how.states, dtype)
+    rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
+    sequences += [] if request.reset is None else [request.reset.to(dtype).unsqueeze(1)]
+    count = how.outputs + request.trajectory * len(states)
+    outputs, last = run(how.program, sequences, states, rows, weights, packing.steps, count, packing)
+    every = nested(how, outputs[how.outputs :], structure) if request.trajectory else None
+    return Result(joined(outputs[: how.outputs], how.output_shape), nested(how, last, structure), every)
 
 
 def features(nest: Any, first: int, parts: tuple[tuple[int, int, int], ...], dtype: torch.dtype) -> list[Tensor]:
@@ -214,7 +277,8 @@ def features(nest: Any, first: int, parts: tuple[tuple[int, int, int], ...], dty
 
 
 def _masks(request: Request, dtype: torch.dtype) -> Iterator[Tensor]:
-    """The sequences that `variant` has added, in its order: where rows are reset, and while they run."""
+    """The sequences that `variant` has added, in its order: where rows are reset, and where a mask says so while they
+    run."""
     steps = next(tensors(request.inputs)).shape[1]
     running = None if request.lengths is None else within(request.lengths, steps)
     if request.reset is not None:

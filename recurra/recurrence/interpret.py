@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recurra.recurrence.operations import OPERATIONS
+from recurra.recurrence.packing import Packing
 from recurra.recurrence.program import (
     Apply,
     Node,
@@ -37,11 +38,12 @@ class Result(NamedTuple):
 
 def interpret(
     program: Program,
-    sequences: Sequence[Float[Tensor, "T B _"]],
+    sequences: Sequence[Float[Tensor, "*TB _"]],
     states: Sequence[Float[Tensor, "B _"]],
     rows: Sequence[Float[Tensor, "B _"]],
     weights: Sequence[Float[Tensor, "..."]],
     steps: int | None = None,
+    packing: Packing | None = None,
 ) -> Result:
     """Run ``program`` over time, from the last step to the first where it is ``backwards``. Autograd goes through.
 
@@ -51,6 +53,7 @@ def interpret(
         rows: what stays the same for each row of the batch.
         weights: matrices and vectors, the same for all rows.
         steps: T, needed where there are no sequences.
+        packing: of a ragged batch, longest rows first; sequences and outputs are packed then.
 
     Raises:
         ValueError: neither sequences nor ``steps``.
@@ -58,29 +61,45 @@ def interpret(
     if steps is None and not sequences:
         raise ValueError("steps must be given for a program without sequences")
     steps = len(sequences[0]) if steps is None else steps
-    batch, like = next((x.shape[-2], x) for x in (*states, *sequences, *rows))
-    slices = [sequence.unbind(0) for sequence in sequences]
+    like = next(iter([*states, *sequences, *rows]))
+    batch = like.shape[-2] if packing is None else packing.batch
+    running = [batch] * steps if packing is None else packing.running
+    slices = [sequence.unbind(0) if packing is None else sequence.split(running) for sequence in sequences]
     wanted = results(program)
     outputs: list[list[Tensor]] = [[] for _ in program.outputs]
     sums = [like.new_zeros(_shape(item, batch)) for item in program.sums]
-    for t in reversed(range(steps)) if program.backwards else range(steps):
-        given = {"sequence": [each[t] for each in slices], "state": states, "row": rows}
+    for t in reversed(range(len(running))) if program.backwards else range(len(running)):
+        count = running[t]
+        given = {"sequence": [each[t] for each in slices]}
+        given |= {"state": [each[:count] for each in states], "row": [each[:count] for each in rows]}
         reads = [(index, node) for index, node in enumerate(program.nodes) if isinstance(node, Read)]
         known = {index: given[node.kind][node.index] for index, node in reads}
         found = evaluate(program, wanted, known, weights)
         # numbers by themselves have neither the type nor the device of the inputs
-        values = {index: value.to(like).expand(batch, -1) for index, value in found.items()}
-        states = [values[index] for index in program.next]
+        values = {index: value.to(like).expand(count, -1) for index, value in found.items()}
+        # rows that do not run, at the end of all, stay as they are
+        states = [_put(values[index], old) for index, old in zip(program.next, states, strict=True)]
         for series, index in zip(outputs, program.outputs, strict=True):
             series.append(values[index])
         factor = _rounded if program.bfloat16 else _exact
-        sums = [total + _term(item, values, factor) for total, item in zip(sums, program.sums, strict=True)]
+        sums = [_added(total, _term(item, values, factor)) for total, item in zip(sums, program.sums, strict=True)]
     widths = [program.nodes[index].width for index in program.outputs]
+    join, nothing = (torch.stack, like.new_zeros(0, batch, 1)) if packing is None else (torch.cat, like.new_zeros(0, 1))
     stacked = [
-        torch.stack(series[::-1] if program.backwards else series) if series else like.new_zeros(0, batch, width)
+        join(series[::-1] if program.backwards else series) if series else nothing.expand(*nothing.shape[:-1], width)
         for series, width in zip(outputs, widths, strict=True)
     ]
     return Result(stacked, list(states), sums)
+
+
+def _put(new: Tensor, old: Tensor) -> Tensor:
+    """The old rows with the new ones in the place of the first."""
+    return new if len(new) == len(old) else torch.cat([new.expand(-1, old.shape[1]), old[len(new) :]])
+
+
+def _added(total: Tensor, term: Tensor) -> Tensor:
+    """The total and what one step adds to its first rows."""
+    return _put(total[: len(term)] + term, total)
 
 
 def evaluate(

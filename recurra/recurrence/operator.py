@@ -8,7 +8,7 @@ else, after a question mark, a 1 or 0 for each sequence, row and weight (states 
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import Outcome, execute, output_types
 from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
 from recurra.recurrence.interpret import interpret
+from recurra.recurrence.packing import Packing
 from recurra.recurrence.parse import parse
 from recurra.recurrence.program import Program
 
@@ -38,17 +39,22 @@ def run(
     weights: Sequence[Tensor],
     steps: int,
     outputs: int,
+    packing: Packing | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Run the program of this text over ``steps`` steps, at least one: ``outputs`` outputs ``(T, B, width)``, and the
-    last states. Gradients flow to every input that requires one."""
+    last states. Gradients flow to every input that requires one.
+
+    With the ``packing`` of a ragged batch, which no captured graph takes, sequences and outputs are packed.
+    """
     lists = list(sequences), list(states), list(rows), list(weights)
     wanted = wanted_of(lists)
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
     elif wanted:
-        found = list(_Loop.apply(lists, steps, program, wanted, *(tensor for tensors in lists for tensor in tensors)))
+        flat = (tensor for tensors in lists for tensor in tensors)
+        found = list(_Loop.apply(lists, steps, program, wanted, packing, *flat))
     else:
-        found = run_forward(*lists, steps, program, wanted)
+        found = run_forward(*lists, steps, program, wanted, packing)
     return found[:outputs], found[outputs : outputs + len(states)]
 
 
@@ -112,10 +118,11 @@ def run_forward(
     steps: int,
     program: str,
     wanted: str,
+    packing: Packing | None = None,
 ) -> list[Tensor]:
     """What the operator computes: the program's outputs, the last states, and what its gradient remembers."""
     step = program_of(program)
-    given = Arguments(sequences, states, rows, weights)
+    given = Arguments(sequences, states, rows, weights, packing=packing)
     if not wanted:
         kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
         with plainly():
@@ -156,6 +163,7 @@ def run_backward(
     steps: int,
     program: str,
     wanted: str,
+    packing: Packing | None = None,
 ) -> list[Tensor]:
     """The gradients of the wanted sequences, of all states, of the wanted rows and weights.
 
@@ -171,7 +179,7 @@ def run_backward(
     places: dict[str, Any] = {"sequence": sequences, "previous": after, "output": remembered, "gradient": gradients}
     series = [places[source.kind][source.number] for source in sources]
     starts = {place: states[source.number] for place, source in enumerate(sources) if source.kind == "previous"}
-    given = Arguments(series, gradients[len(step.outputs) :], rows, weights, starts)
+    given = Arguments(series, gradients[len(step.outputs) :], rows, weights, starts, packing)
     with plainly():
         outcome = execute(backward, given, steps)
     return _distinct(list(_in_order(outcome, training.wanted, rows, weights)))
@@ -238,6 +246,7 @@ def _run_backward_fake(
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     *lists, ctx.steps, ctx.program, ctx.wanted = inputs
+    ctx.packing = None
     ctx.lengths = [len(tensors) for tensors in lists]
     outputs, states = len(program_of(ctx.program).outputs), len(lists[1])
     ctx.last = slice(outputs, outputs + states)
@@ -257,8 +266,9 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
         for gradient, like in zip(gradients[: last.stop], [*saved[: last.start], *lists[1]], strict=True)
     ]
     if torch.is_grad_enabled():
-        return *backward_twice(step, lists, given, ctx.steps), None, None, None
-    compute: Any = torch.ops.recurra.run_backward.default if torch.compiler.is_compiling() else run_backward
+        return *backward_twice(step, lists, given, ctx.steps, ctx.packing), None, None, None
+    in_graph = torch.ops.recurra.run_backward.default
+    compute: Any = in_graph if torch.compiler.is_compiling() else partial(run_backward, packing=ctx.packing)
     found = iter(compute(given, *lists, saved, ctx.steps, ctx.program, ctx.wanted))
     sequences, rows, weights = _flags(ctx)
     every = [sequences, [True] * len(lists[1]), rows, weights]
@@ -271,12 +281,16 @@ def _flags(ctx: Any) -> tuple[Sequence[bool], Sequence[bool], Sequence[bool]]:
 
 
 def backward_twice(
-    program: Program, lists: list[list[Tensor]], gradients: list[Tensor], steps: int
+    program: Program,
+    lists: list[list[Tensor]],
+    gradients: list[Tensor],
+    steps: int,
+    packing: Packing | None = None,
 ) -> Iterator[list[Tensor | None]]:
     """The gradients as a graph of their own, from the program's meaning, for second derivatives."""
     with torch.enable_grad():
         sequences, states, rows, weights = lists
-        result = interpret(program, sequences, states, rows, weights, steps)
+        result = interpret(program, sequences, states, rows, weights, steps, packing)
         flat = [tensor for tensors in lists for tensor in tensors]
         results = [*result.outputs, *result.states]
         pairs = [(value, gradient) for value, gradient in zip(results, gradients, strict=True) if value.requires_grad]
@@ -291,9 +305,12 @@ class _Loop(torch.autograd.Function):
     """The operator without the dispatcher, whose handling of lists takes longer than many a loop."""
 
     @staticmethod
-    def forward(ctx: Any, lists: Lists, steps: int, program: str, wanted: str, *flat: Tensor) -> Any:
-        output = run_forward(*lists, steps, program, wanted)
+    def forward(
+        ctx: Any, lists: Lists, steps: int, program: str, wanted: str, packing: Packing | None, *flat: Tensor
+    ) -> Any:
+        output = run_forward(*lists, steps, program, wanted, packing)
         _setup_context(ctx, (*lists, steps, program, wanted), output)
+        ctx.packing = packing
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*output[ctx.last.stop :])
         return tuple(output)
@@ -301,7 +318,7 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         *lists, _, _, _ = _backward(ctx, list(gradients))
-        return None, None, None, None, *(gradient for gradients in lists for gradient in gradients)
+        return None, None, None, None, None, *(gradient for gradients in lists for gradient in gradients)
 
 
 _library.impl("run", run_forward, "CPU")

@@ -6,10 +6,11 @@ from torch import Tensor, nn
 from recurra.recurrence import reference
 from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
-from recurra.recurrence.fused import Loop, Plans, run_fused
+from recurra.recurrence.fused import Loop, Plans, run_fused, run_known
 from recurra.recurrence.operator import plainly, run
+from recurra.recurrence.packing import Packing, pack, unpack
 from recurra.recurrence.request import Request, Result
-from recurra.recurrence.state import map_state, tensors
+from recurra.recurrence.state import State, map_state, tensors
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
@@ -44,6 +45,23 @@ def as_autocast_says(request: Request) -> Request:
     nests = (request.inputs, request.state, request.start)
     inputs, state, start = (None if nest is None else map_state(exact, nest) for nest in nests)
     return request._replace(inputs=inputs, state=state, start=start, bfloat16=True)
+
+
+def answer_packed(cell: nn.Module, plans: Plans, x: Tensor, state: State, packing: Packing) -> tuple[Tensor, State]:
+    """Outputs ``(N, O)`` and last state for inputs ``(N, I)`` that are packed already, the longest row first.
+
+    A first call of its kind, and one that the reference has to run, goes by `answer`, padded.
+    """
+    result, given = None, as_autocast_says(Request(x, state))
+    if obstacle([given.inputs, *tensors(given.state)]) is None and not torch.compiler.is_compiling():
+        plan = plans.known(cell, given.inputs.unsqueeze(1), given.state, 2)
+        with plainly():
+            result = None if plan is None else run_known(plan, given, packing)
+    if result is not None:
+        return result.outputs, result.state
+    request = Request(unpack(x, packing, packing.steps), state, lengths=torch.tensor(packing.lengths))
+    outputs, last, _ = answer(cell, plans, request)
+    return pack(outputs, packing), last
 
 
 def obstacle(leaves: list[Tensor]) -> str | None:

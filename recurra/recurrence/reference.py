@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from recurra.recurrence.ragged import within
+from recurra.recurrence.ragged import blank_padding, within
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, choose, map_state, same_structure, tensors, time_steps
 
@@ -67,13 +67,14 @@ def initial_state(cell: Cell, batch_size: int) -> State:
     )
 
 
-def step_inputs(cell: Cell, x: Tensor) -> Any:
+def step_inputs(cell: Cell, x: Tensor, lengths: Tensor | None = None) -> Any:
     """What the cell's steps receive of the sequences ``x``: the cell's own ``inputs(x)`` where it has one, else ``x``.
 
-    A nesting of tensors ``(batch, time, ...)``, computed once before the loop: masks of dropout are drawn here.
+    A nesting of tensors ``(batch, time, ...)``, computed once before the loop: masks of dropout are drawn here. They
+    find zeros past each row's end.
     """
     prepare: Callable[[Tensor], Any] | None = getattr(cell, "inputs", None)
-    return x if prepare is None else prepare(x)
+    return x if prepare is None else prepare(blank_padding(x, lengths))
 
 
 def run(
@@ -111,6 +112,7 @@ def run(
 def answer(cell: Cell, request: Request) -> Result:
     """A whole call, by :func:`run`."""
     inputs, state, start, lengths, reset, trajectory, _ = request
+    inputs = map_state(lambda leaf: blank_padding(leaf, lengths), inputs)
     steps = list(run(cell, inputs, state, start, lengths=lengths, reset=reset))
     outputs = torch.stack([step.output for step in steps], dim=1)
     if not trajectory:

@@ -96,7 +96,9 @@ def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple
     if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != x.shape[0] for leaf in leaves):
         return None
     plan = plans.known(cell, x, state, 1) if x.shape[0] <= FEW else None
-    if plan is None or plan.lowered is None or plan.fault or (plan.lowered.program.text, False) not in plan.checked:
+    if plan is None or plan.lowered is None or plan.fault:
+        return None
+    if (plan.lowered.program.text, False, False) not in plan.checked:
         return None
     if plans.stepper is None or plans.stepper.plan is not plan:
         plans.stepper = Stepper(plan)

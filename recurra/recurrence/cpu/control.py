@@ -59,6 +59,20 @@ def repeat(builder: ir.IRBuilder, begin: Index, end: Index, body: Callable[[Valu
     each(builder, begin, end, 1, body)
 
 
+def if_so(
+    builder: ir.IRBuilder, condition: Value, compute: Callable[[], Sequence[Value]], otherwise: Sequence[Value]
+) -> list[Value]:
+    """What ``compute`` gives where the condition holds, else what there is otherwise."""
+    before = builder.block
+    with builder.if_then(condition):
+        found, there = compute(), builder.block
+    phis = [builder.phi(value.type) for value in otherwise]
+    for phi, value, other in zip(phis, found, otherwise, strict=True):
+        phi.add_incoming(other, before)
+        phi.add_incoming(value, there)
+    return phis
+
+
 def whole(builder: ir.IRBuilder, count: Value, step: int) -> Value:
     """The greatest multiple of ``step``, a power of two, that is not above ``count``."""
     return builder.and_(count, int64(-step))

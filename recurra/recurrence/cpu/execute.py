@@ -29,6 +29,7 @@ from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.narrow import narrow, readable
+from recurra.recurrence.packing import Full
 from recurra.recurrence.program import Product, Program, operands, uses
 from recurra.recurrence.schedule import schedule
 
@@ -46,7 +47,7 @@ class Compiled(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a run leaves behind.
+    """What a run leaves behind; series of a ragged batch are packed, ``(N, width)``.
 
     Args:
         outputs: of every step, ``(T, B, width)``.
@@ -112,7 +113,7 @@ def by_pairs(program: Program, dtype: DType, machine: Machine) -> bool:
 def execute(
     program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset(), own: int | None = None
 ) -> Outcome:
-    """Run ``program`` over ``steps`` steps, at least one.
+    """Run ``program`` over ``steps`` steps, at least one; for a ragged batch those of its packing.
 
     Args:
         kept: the states wanted after every step; an output that is one of them takes no memory of its own.
@@ -120,33 +121,40 @@ def execute(
             operands rounded to bfloat16, most of what is remembered is of bfloat16, and sequences may be.
     """
     like = next(iter([*given.states, *given.sequences]))
-    batch = like.shape[-2]
     given, halves = _readable(program, given, DTYPES[like.dtype])
-    dtype = DTYPES[like.dtype]
+    frame = given.packing or Full(steps, like.shape[-2])
+    dtype, batch = DTYPES[like.dtype], frame.batch
     inside = by_pairs(program, dtype, host()) and inputs_inside(program, steps, batch)
     compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves, inside=inside)
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
-    slots = [room(like, steps if i in kept else 2, batch, w) for i, w in enumerate(layout.program.states)]
-    series = _room(layout, steps, batch, like)
-    memory = memory_for(compiled, batch, like)
+    slots = [room(like, *(frame.sizes if i in kept else (2, batch)), w) for i, w in enumerate(layout.program.states)]
+    for index in {*range(len(slots))} - kept if given.packing else ():
+        slots[index][:] = states[index]  # where a row finds it at whichever step it begins
+    starts, series = states, _room(layout, frame.sizes, like)
+    memory = memory_for(compiled, batch, like, frame.counts)
     piece = _piece(layout, given, steps, batch * like.element_size())
     matrices = hoisted_matrices(cut, given.weights, layout.pairs)
-    for begin in range(0, steps, piece):
+    for begin in range(0, max(steps, 1), max(piece, 1)):
         size = min(piece, steps - begin)
         if begin > 0:
-            states = [slot[begin - 1 if index in kept else 1] for index, slot in enumerate(slots)]
-        part = given._replace(sequences=[each[begin : begin + size] for each in given.sequences], states=states)
+            before = frame.slice(begin - 1, 1)
+            states = [slot[before] if index in kept else slot[1] for index, slot in enumerate(slots)]
+        here, packing = frame.slice(begin, size), given.packing and given.packing.part(begin, size)
+        part = given._replace(sequences=[each[here] for each in given.sequences], states=states, packing=packing)
         hoisted = compute_hoisted(cut, part, size, matrices, layout.halves if layout.pairs else None)
-        leaving = {node: series[node][begin : begin + size] for node in layout.leaving}
-        after = [slot[begin : begin + size] if index in kept else slot for index, slot in enumerate(slots)]
+        leaving = {node: series[node][here] for node in layout.leaving}
+        after = [slot[here] if index in kept else slot for index, slot in enumerate(slots)]
         call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
-    if piece == steps:
+    if begin == 0:
         series |= hoisted
     for state in kept:
         series.setdefault(layout.program.next[state], slots[state])
-    last = [slot[steps - 1 if index in kept else (steps - 1) & 1] for index, slot in enumerate(slots)]
+    last = [
+        frame.last(slot, start, kept=index in kept, backwards=program.backwards)
+        for index, (slot, start) in enumerate(zip(slots, starts, strict=True))
+    ]
     return _outcome(layout, given, series, last, {index: slots[index] for index in kept})
 
 
@@ -202,17 +210,20 @@ def _piece(layout: Layout, given: Arguments, steps: int, row_bytes: int) -> int:
 
 
 class Memory(NamedTuple):
-    """What the loop of a call works in, and the threads it is for."""
+    """What the loop of a call works in, and the threads it is for: they share rows where so many of them run."""
 
     team: int
-    by_rows: bool
+    by_rows: int
     tensors: tuple[Tensor, ...]
     kernels: int
 
 
-def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
+def memory_for(compiled: Compiled, batch: int, like: Tensor, counts: frozenset[int] = frozenset()) -> Memory:
+    """For ``batch`` rows; ``counts``: how many run at a time, if not all of them."""
     layout = compiled.layout
-    team, by_rows = team_for(compiled.work, batch, pairs=compiled.layout.pairs)
+    pairs = layout.pairs
+    team, shared = team_for(compiled.work, batch, pairs=pairs)
+    by_rows = batch + 1 if not shared else rows_to_share(compiled.work, team, pairs) if counts else 0
     tiles, row = compiled.tile_memory
     tensors = (
         torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64),
@@ -220,7 +231,9 @@ def memory_for(compiled: Compiled, batch: int, like: Tensor) -> Memory:
         room(like, team * (tiles + row * batch)),
         room(like, layout.panels),
     )
-    return Memory(team, by_rows, tensors, compiled.table.address(batch, team if by_rows else 1))
+    for rows in counts or {batch}:
+        kernels = compiled.table.address(rows, team if rows >= by_rows else 1)
+    return Memory(team, by_rows, tensors, kernels)
 
 
 def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor], kept: dict[int, Tensor]) -> Outcome:
@@ -229,21 +242,21 @@ def _outcome(layout: Layout, given: Arguments, series: Series, last: list[Tensor
         series = series | compute_deferred(cut, given, series, layout.pairs)
     totals = {position: last[state] for position, state in cut.carried.items()}
     weights = collect_weights(program, given, series, totals, layout.pairs)
-    rows = collect_rows(program, series, totals)
+    rows = collect_rows(program, given, series, totals)
     return Outcome([series[node] for node in program.outputs], last[: len(given.states)], kept, weights, rows)
 
 
-def _room(layout: Layout, steps: int, batch: int, like: Tensor) -> Series:
+def _room(layout: Layout, sizes: tuple[int, ...], like: Tensor) -> Series:
     """Memory for what leaves the loop; side by side what one product will read."""
     width = {node: layout.program.nodes[node].width for node in layout.leaving}
     dtype = {node: torch.bfloat16 if node in layout.halves else like.dtype for node in layout.leaving}
     found: Series = {}
     for kind in sorted({*dtype.values()}, key=str):
         together = [node for node in side_by_side(layout.schedule) if dtype.get(node) == kind]
-        columns = room(like, steps, batch, sum(width[node] for node in together), dtype=kind)
-        found |= zip(together, columns.split([width[node] for node in together], dim=2), strict=True)
+        columns = room(like, *sizes, sum(width[node] for node in together), dtype=kind)
+        found |= zip(together, columns.split([width[node] for node in together], dim=-1), strict=True)
     alone = [node for node in layout.leaving if node not in found]
-    return found | {node: room(like, steps, batch, width[node], dtype=dtype[node]) for node in alone}
+    return found | {node: room(like, *sizes, width[node], dtype=dtype[node]) for node in alone}
 
 
 def call(
@@ -269,7 +282,7 @@ def call(
         match kind:
             case "sequence" | "delayed" | "entering" | "leaving":
                 tensor = flat(series[index] if kind in ("entering", "leaving") else given.sequences[index])
-                words += [tensor.data_ptr(), tensor.stride(0), tensor.stride(1)]
+                words += [tensor.data_ptr(), tensor.stride(0), tensor.stride(-2)]
                 if kind == "delayed":
                     start = flat(given.starts[index])
                     words += [start.data_ptr(), start.stride(0)]
@@ -284,7 +297,8 @@ def call(
                 held.append(given.states[index].contiguous())
                 words += [held[-1].data_ptr(), slots[index].data_ptr()]
     addresses = [*(tensor.data_ptr() for tensor in memory.tensors), memory.kernels]
-    words = [steps, batch, int(memory.by_rows), int(memory.team == 1), *addresses, int(packed), *words]
+    begins = 0 if given.packing is None else given.packing.begins.data_ptr()
+    words = [steps, batch, memory.by_rows, int(memory.team == 1), *addresses, int(packed), begins, *words]
     pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), memory.team)
 
 
@@ -318,8 +332,13 @@ def team_for(work: int, batch: int, least: int = SMALLEST_SHARE, pairs: bool = F
     team = pool.threads()
     if team == 1 or work * batch < least:
         return 1, False
+    return team, batch >= rows_to_share(work, team, pairs)
+
+
+def rows_to_share(work: int, team: int, pairs: bool) -> int:
+    """From how many rows on a team shares them."""
     few, many = ROWS_EACH[pairs]
-    return team, batch >= team * (few if work <= CACHED else many)
+    return team * (few if work <= CACHED else many)
 
 
 CACHED = 500_000

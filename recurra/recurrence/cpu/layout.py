@@ -95,8 +95,10 @@ class Layout:
         return bfloat16.places(depth) if self.pairs else depth
 
 
-WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels", "packed")
-"""The first arguments: numbers and addresses. Where ``packed`` is not 0 the panels hold the weights already."""
+WORDS = ("steps", "batch", "by_rows", "alone", "barrier", "scratch", "tiles", "panels", "kernels", "packed", "begins")
+"""The first arguments: numbers and addresses. Where ``packed`` is not 0 the panels hold the weights already. Threads
+share rows where ``by_rows`` of them run, or more. ``begins`` is null, or says of a ragged batch where each step's rows
+begin, as `packing.Packing` has it; a series then has the same stride for steps and for rows."""
 
 NUMBERS = {"steps", "batch", "by_rows", "alone", "packed"}
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu import amx
-from recurra.recurrence.cpu.control import counted, each, repeat, share, smaller
+from recurra.recurrence.cpu.control import counted, each, if_so, repeat, share, smaller
 from recurra.recurrence.cpu.factors import Factors, tile_memory
 from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
@@ -86,24 +86,10 @@ class _Generator:
 
     def _run(self) -> None:
         builder, team = self.builder, self.team
-        by_rows = builder.icmp_signed("!=", self.places.word["by_rows"], int64(0))
-        batch = self.places.word["batch"]
-        following = builder.add(team.me, int64(1))
-        self.waits = builder.and_(builder.icmp_signed(">", team.size, int64(1)), builder.not_(by_rows))
-        rows = (
-            builder.select(by_rows, share(builder, batch, team.me, team.size), int64(0)),
-            builder.select(by_rows, share(builder, batch, following, team.size), batch),
-        )
+        batch, following = self.places.word["batch"], builder.add(team.me, int64(1))
         shares = {
             width: (share(builder, its.number, team.me, team.size), share(builder, its.number, following, team.size))
             for width, its in self.layout.blocks.items()
-        }
-        blocks = {
-            width: (
-                builder.select(by_rows, int64(0), first) if width > 1 else int64(0),
-                builder.select(by_rows, int64(self.layout.blocks[width].number), last) if width > 1 else int64(1),
-            )
-            for width, (first, last) in shares.items()
         }
         with builder.if_then(builder.icmp_signed("==", self.places.word["packed"], int64(0))):
             self.factors.pack(shares)
@@ -112,18 +98,52 @@ class _Generator:
                     builder.call(self.barrier, [self.places.word["barrier"], team.size])
         overtakes = self._overtakes()
 
-        def step(count: Value) -> None:
-            places = self.places.after(count)
+        def step(count: Value, before: list[Value]) -> list[Value]:
+            position = self.places.position(count)
+            division = self._divided(position.rows, before, shares)
+            _, self.waits, *ends = division
+            rows, *pairs = zip(ends[::2], ends[1::2], strict=True)
+            places, blocks = self.places.at_step(position), dict(zip(shares, pairs, strict=True))
             for index, stage in enumerate(self.layout.schedule.stages):
                 if stage.reduces or any(group.products for group in stage.groups) or index == 0 and overtakes:
                     self._wait()
                 now = Step(places, rows, blocks, self.factors.operands(index, places, rows))
                 for node in stage.reduces:
                     self._reduce(node, now)
-                for position, group in enumerate(stage.groups):
-                    self._group(group, self.layout.tiles.get((index, position), ()), now)
+                for number, group in enumerate(stage.groups):
+                    self._group(group, self.layout.tiles.get((index, number), ()), now)
+            return division
 
-        repeat(builder, 0, self.places.word["steps"], step)
+        counted(builder, 0, self.places.word["steps"], 1, [batch, *self._division(batch, shares)], step)
+
+    def _divided(self, rows: Value, before: list[Value], shares: dict[int, tuple[Value, Value]]) -> list[Value]:
+        """The `_division` of a step, behind its number of rows; where it is not that of the step ``before``, threads
+        meet, since one may go on with what another has computed."""
+        builder = self.builder
+
+        def anew() -> list[Value]:
+            with builder.if_then(builder.icmp_signed(">", self.team.size, int64(1))):
+                builder.call(self.barrier, [self.places.word["barrier"], self.team.size])
+            return [rows, *self._division(rows, shares)]
+
+        return if_so(builder, builder.icmp_signed("!=", rows, before[0]), anew, before)
+
+    def _division(self, rows: Value, shares: dict[int, tuple[Value, Value]]) -> list[Value]:
+        """What this thread does where so many rows run: whether it waits for others in a step, from and to which row,
+        and from and to which block of each width."""
+        builder, team = self.builder, self.team
+        by_rows = builder.icmp_signed(">=", rows, self.places.word["by_rows"])
+        following = builder.add(team.me, int64(1))
+        found = [
+            builder.and_(builder.icmp_signed(">", team.size, int64(1)), builder.not_(by_rows)),
+            builder.select(by_rows, share(builder, rows, team.me, team.size), int64(0)),
+            builder.select(by_rows, share(builder, rows, following, team.size), rows),
+        ]
+        for width, (first, last) in shares.items():
+            every = int64(self.layout.blocks[width].number)
+            own = [builder.select(by_rows, int64(0), first), builder.select(by_rows, every, last)]
+            found += own if width > 1 else [int64(0), every]
+        return found
 
     def _overtakes(self) -> bool:
         """Whether a thread a step ahead may, in a first stage without products, replace what another still reads: the

@@ -32,10 +32,12 @@ CHUNK = 256
 
 
 class Rows(NamedTuple):
-    """A factor ``(T, B, width)`` of which every row lies somewhere; of a delayed one, ``start`` is the first step's."""
+    """A factor ``(T, B, width)`` of which every row lies somewhere; of a delayed one, ``start`` is the first step's,
+    and where rows are packed, ``(1, N, width)``, ``before`` says which of them the later ones are."""
 
     series: Tensor
     start: Tensor | None = None
+    before: Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -44,7 +46,10 @@ class Rows(NamedTuple):
     def addresses(self) -> Tensor:
         """Of every row, in order."""
         found = _addresses(self.series)
-        return found if self.start is None else torch.cat([_addresses(self.start), found[: -self.series.shape[1]]])
+        if self.start is None:
+            return found
+        later = found[: -self.series.shape[1]] if self.before is None else found[self.before]
+        return torch.cat([_addresses(self.start)[: len(found) - len(later)], later])
 
 
 def outer_products(left: Rows, rights: Sequence[Rows]) -> list[Tensor]:

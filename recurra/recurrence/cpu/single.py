@@ -107,7 +107,7 @@ class Single:
         memory.tensors, memory.batch, memory.last = (scratch, barrier), batch, 0.0
         memory.words, memory.weights = (ctypes.c_int64 * len(self._words))(*self._words), []
         memory.address = ctypes.addressof(memory.words)
-        head = {"steps": 1, "batch": batch, "by_rows": by_rows}
+        head = {"steps": 1, "batch": batch, "by_rows": 0 if by_rows else batch + 1}
         head |= {"barrier": barrier.data_ptr(), "scratch": scratch.data_ptr()}
         for name, value in head.items():
             memory.words[WORDS.index(name)] = value
