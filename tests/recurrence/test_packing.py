@@ -216,8 +216,8 @@ def test_every_team_gives_the_same_bits_as_rows_end_and_begin(program, fewest, m
     """Few rows and many, more than threads and less; forward, and backward, where rows begin at any step."""
 
     def run(half, packing, numbers, team):
-        monkeypatch.setattr(engine, "team_for", lambda work, batch: (team, fewest < 100))
-        monkeypatch.setattr(engine, "rows_to_share", lambda work, team: fewest)
+        monkeypatch.setattr(engine, "team_for", lambda work, batch, **_: (team, fewest < 100))
+        monkeypatch.setattr(engine, "rows_to_share", lambda work, team, pairs: fewest)
         outcome = engine.execute(half, Arguments(*numbers, packing=packing), packing.steps)
         return [*outcome.outputs, *outcome.states]
 
