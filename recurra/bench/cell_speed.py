@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 
 from recurra.bench.contenders import OURS, build
-from recurra.bench.problem import TOLERANCE, Problem, largest_difference, make_problem
+from recurra.bench.entry import Entry
+from recurra.bench.problem import Problem, largest_difference, make_problem, tolerance
 from recurra.bench.shapes import Shape, flops
 from recurra.bench.timing import alternate, spread
 from recurra.cells import CELLS
@@ -31,11 +32,11 @@ def measure_cells(
     Raises:
         BadInput: a cell that cannot be built or called, or whose fused results are not those of its own loop.
     """
-    problems = {name: make_problem(name, cell, shape, mode) for name, cell in cells.items()}
+    problems = {name: make_problem(Entry(name, shape, mode), cell) for name, cell in cells.items()}
     contenders = {name: build(problem, (OURS, *beside)) for name, problem in problems.items()}
     for name, problem in problems.items():
         _check(problem, contenders[name])
-    lstm = make_problem("lstm", CELLS["lstm"], shape, mode)
+    lstm = make_problem(Entry("lstm", shape, mode), CELLS["lstm"])
     calls = {("", name): contender.call for name, contender in build(lstm, LSTMS).items()}
     calls |= {(cell, name): each.call for cell, found in contenders.items() for name, each in found.items()}
     labels = {" ".join(key): key for key in calls}
@@ -60,18 +61,17 @@ def _check(problem: Problem, contenders: dict[str, Any]) -> None:
     try:
         results = {name: each.read(each.call()) for name, each in contenders.items()}
     except Exception as error:  # a cell that breaks in its second step, or in its gradient
-        raise BadInput(f"cell {problem.name!r}: {error}") from error
+        raise BadInput(f"cell {problem.entry.cell!r}: {error}") from error
     for name, result in results.items():
         share = largest_difference(result, results[OURS])
-        if not share <= TOLERANCE[problem.mode]:
-            raise BadInput(f"cell {problem.name!r}: {name} and {OURS} differ by {share:.1e} of the largest value")
+        if not share <= tolerance(problem.entry, ours=True):
+            raise BadInput(f"cell {problem.entry.cell!r}: {name} and {OURS} differ by {share:.1e} of the largest value")
 
 
 def _shares(problem: Problem, lstm: Problem, seconds: dict[tuple[str, str], list[float]]) -> dict[str, Any]:
-    work = flops(problem.cell, problem.shape, problem.mode) / flops(lstm.cell, lstm.shape, lstm.mode)
+    work = flops(problem.cell, *problem.entry[1:3]) / flops(lstm.cell, *lstm.entry[1:3])
+    own = seconds[problem.entry.cell, OURS]
     return {
-        key: spread(
-            [work * of_lstm / own for of_lstm, own in zip(seconds["", name], seconds[problem.name, OURS], strict=True)]
-        ).to_json()
+        key: spread([work * theirs / ours for theirs, ours in zip(seconds["", name], own, strict=True)]).to_json()
         for name, key in LSTMS.items()
     }

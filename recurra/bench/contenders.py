@@ -37,11 +37,16 @@ CONTENDERS: dict[str, Callable[[Problem], Contender | None]] = {
 PEERS = tuple(name for name in CONTENDERS if name not in (OURS, "eager loop"))
 """Those that stand beside Recurra unless others are asked for."""
 
+UNDER_AUTOCAST = frozenset({*HOUSE, "torch.nn", "torch.nn cell", "eager loop"})
+"""Those that PyTorch's autocast lets compute in bfloat16; the others know float32 alone."""
+
+STACKED = frozenset({OURS, "torch.nn"})
+"""Those that have several layers and both directions."""
+
 LOOPS = frozenset({"torchrecurrent", "torch.compile"})
 """Those that loop in Python, or unroll such a loop: minutes of measuring on most shapes."""
 
 _NEEDED = {
-    "recurra.nn": ("recurra.nn",),
     "onnxruntime": ("onnx", "onnxruntime"),
     "jax": ("jax",),
     "torchrecurrent": ("torchrecurrent",),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from recurra.bench.contenders import CONTENDERS
+from recurra.bench.entry import Entry
 from recurra.bench.problem import make_problem
 from recurra.bench.shapes import Shape
 from recurra.cells import CELLS
@@ -78,7 +79,7 @@ def peak_of(call: Callable[[], Any]) -> int:
 
 
 def _contender(name: str, cell: str, shape: Shape) -> Any:
-    return CONTENDERS[name](make_problem(cell, CELLS[cell], shape, "training"))
+    return CONTENDERS[name](make_problem(Entry(cell, shape, "training"), CELLS[cell]))
 
 
 def _give_back_freed_memory() -> None:

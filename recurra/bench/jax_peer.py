@@ -24,13 +24,9 @@ def jax(problem: Problem) -> Contender | None:
     weights = {name: _array(value) for name, value in _weights(problem.cell).items()}
     state = tuple(map(_array, problem.state))
     x, gradient = (_array(value.transpose(0, 1)) for value in (problem.x, problem.gradient))
-    if problem.training:
+    if problem.entry.training:
         return _training(step, weights, state, x, gradient)
-    return (
-        _streaming(step, weights, state, x)
-        if problem.mode.startswith("streaming")
-        else _inference(step, weights, state, x)
-    )
+    return _streaming(step, weights, state, x) if problem.entry.streaming else _inference(step, weights, state, x)
 
 
 def _inference(step: Step, weights: Any, state: Any, x: Any) -> Contender:

@@ -17,7 +17,7 @@ _OPSET, _IR_VERSION = 14, 8
 def onnxruntime(problem: Problem) -> Contender | None:
     """A model of the one operator, time first, with as many threads as torch has, none of which spins afterwards."""
     cell = problem.cell
-    if problem.training or type(cell) not in _OPERATORS or getattr(cell, "activation", "tanh") != "tanh":
+    if problem.entry.training or type(cell) not in _OPERATORS or getattr(cell, "activation", "tanh") != "tanh":
         return None
     if isinstance(cell, GRU) and cell.b_gh is None:
         return None
@@ -32,7 +32,7 @@ def onnxruntime(problem: Problem) -> Contender | None:
     feeds = {"X": problem.x.transpose(0, 1).contiguous().numpy()}
     feeds |= {name: leaf.unsqueeze(0).numpy() for name, leaf in zip(("H_0", "C_0"), problem.state, strict=False)}
     carried = [name for name in feeds if name != "X"]
-    streaming = problem.mode.startswith("streaming")
+    streaming = problem.entry.streaming
 
     def call() -> Any:
         outputs, *state = session.run(None, feeds)

@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from recurra.bench.shapes import Shape, flops, sequence_bytes
+from recurra.bench.entry import Entry
+from recurra.bench.shapes import flops, sequence_bytes
 
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _PRODUCT_SIZES = (1024, 2048)
 _WORKING_SETS = (2**17, 2**19, 2**21, 2**23, 2**28)
 """Bytes, from what a core's second-level cache holds up to what only memory does."""
@@ -19,10 +21,13 @@ _WORKING_SETS = (2**17, 2**19, 2**21, 2**23, 2**28)
 
 @dataclass(frozen=True)
 class Rates:
-    """What ``threads`` threads reach: products in FLOP/s, bytes per second by working set, seconds of a barrier."""
+    """What ``threads`` threads reach.
+
+    Products in FLOP/s by precision, bytes per second by working set, seconds of a barrier.
+    """
 
     threads: int
-    product: float
+    product: dict[str, float]
     bandwidth: dict[int, float]
     barrier: float
 
@@ -38,30 +43,35 @@ class Rates:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Rates with one thread and with as many as the run has, and the seconds of one call from Python."""
+    """Rates with one thread and with as many as entries have, and the seconds of one call from Python."""
 
     rates: tuple[Rates, ...]
     call: float
 
-    def seconds(self, cell: nn.Module, shape: Shape, mode: str) -> float:
-        """The least time of one call with the best number of threads, a barrier after each step where they are many.
+    def seconds(self, cells: Iterable[nn.Module], entry: Entry) -> float:
+        """The least time of one call, its layers and directions one after another."""
+        return sum(self._alone(cell, entry) for cell in cells) + self.call
+
+    def _alone(self, cell: nn.Module, entry: Entry) -> float:
+        """One cell with the best number of threads, a barrier after each step where they are many.
 
         The products run at the best rate seen, or the bytes at the bandwidth of where they live, whichever is slower:
-        the sequences come from memory; from the smallest level that holds them, all weights are read once, and the
-        recurrent ones anew in every further step.
+        the sequences come from memory; from the smallest level that holds them, all weights are read once, in float32,
+        and the recurrent ones anew in every further step, in the precision of the products.
         """
-        passes = 2 if mode == "training" else 1
+        shape, mode, way = entry.shape, entry.mode, entry.way
+        passes, width = 2 if entry.training else 1, TYPES[way.precision].itemsize
         weights = 4 * sum(weight.numel() for weight in cell.parameters())
-        recurrent = 4 * sum(weight.numel() for name, weight in cell.named_parameters() if name.endswith("W_h"))
-        products, sequences = flops(cell, shape, mode), sequence_bytes(cell, shape, mode)
+        recurrent = width * sum(weight.numel() for name, weight in cell.named_parameters() if name.endswith("W_h"))
+        products, sequences = flops(cell, shape, mode), sequence_bytes(cell, shape, mode, width)
 
         def at(rates: Rates) -> float:
             first = weights / rates.bytes_per_second(weights // rates.threads)
             later = (shape.T - 1) * recurrent / rates.bytes_per_second(recurrent // rates.threads)
             moving = sequences / rates.memory + passes * (first + later)
-            return max(products / rates.product, moving) + passes * shape.T * rates.barrier
+            return max(products / rates.product[way.precision], moving) + passes * shape.T * rates.barrier
 
-        return min(map(at, self.rates)) + self.call
+        return min(at(rates) for rates in self.rates if rates.threads <= way.threads)
 
     def to_json(self) -> dict[str, Any]:
         """The rates in GFLOP/s, GB/s and microseconds."""
@@ -70,7 +80,7 @@ class Roofline:
             "rates": [
                 {
                     "threads": rates.threads,
-                    "product_gflops": rates.product / 1e9,
+                    "product_gflops": {name: rate / 1e9 for name, rate in rates.product.items()},
                     "bandwidth_gbs": {str(size): rate / 1e9 for size, rate in rates.bandwidth.items()},
                     "barrier_us": rates.barrier * 1e6,
                 }
@@ -79,26 +89,27 @@ class Roofline:
         }
 
 
-def measure_roofline(threads: int) -> Roofline:
-    """Measure the rates with one and with ``threads`` threads; takes two or three seconds."""
+def measure_roofline(threads: Iterable[int], precisions: Iterable[str] = ("float32",)) -> Roofline:
+    """Measure the rates with one and with so many threads each; takes two or three seconds."""
     before = torch.get_num_threads()
     try:
-        return Roofline(tuple(_rates(count) for count in sorted({1, threads})), _call())
+        return Roofline(tuple(_rates(count, precisions) for count in sorted({1, *threads})), _call())
     finally:
         torch.set_num_threads(before)
 
 
-def _rates(threads: int) -> Rates:
+def _rates(threads: int, precisions: Iterable[str]) -> Rates:
     torch.set_num_threads(threads)
     seen = {size: max(_copy(size), _read(size)) for size in _WORKING_SETS}
     # a smaller set is at least as near; measured alone, the start of a call would hide that
     bandwidth = {size: max(rate for other, rate in seen.items() if other >= size) for size in seen}
-    return Rates(threads, max(map(_product, _PRODUCT_SIZES)), bandwidth, _barrier(threads))
+    product = {name: max(_product(size, TYPES[name]) for size in _PRODUCT_SIZES) for name in precisions}
+    return Rates(threads, product, bandwidth, _barrier(threads))
 
 
-def _product(size: int) -> float:
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+def _product(size: int, kind: torch.dtype) -> float:
+    a, b = (torch.randn(size, size).to(kind) for _ in range(2))
+    out = torch.empty(size, size, dtype=kind)
     return 2 * size**3 / _best(lambda: torch.mm(a, b, out=out), 0.2)
 
 

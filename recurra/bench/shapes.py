@@ -2,7 +2,7 @@
 
 import re
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -44,6 +44,8 @@ GRID = tuple(
     Shape(*sizes)
     for sizes in product((1, 35, 100, 512, 1000, 4000), (1, 8, 20, 32, 64, 128), (64, 128, 200, 256, 512, 1024))
 )
+COARSE = frozenset(Shape(*sizes) for sizes in product((1, 100, 1000), (1, 32, 128), (64, 256, 1024)))
+"""Points all over the grid, by which it can be judged before the others are there."""
 LOOP_SHAPES = (Shape(35, 20, 200), Shape(512, 1, 128))
 """Where peers that loop in Python are measured too; elsewhere they would take most of the time."""
 
@@ -56,37 +58,44 @@ def parse_shapes(text: str) -> tuple[Shape, ...]:
     """
     if text == "grid":
         return GRID
-    return tuple(_parse(word.strip()) for word in text.split(","))
+    return tuple(parse_shape(word.strip()) for word in text.split(","))
 
 
-def _parse(word: str) -> Shape:
+def parse_shape(word: str) -> Shape:
+    """One shape, written as ``T100B32H256``.
+
+    Raises:
+        BadInput: it is written otherwise, or a size is zero.
+    """
     found = _WRITTEN.fullmatch(word)
     if found is None or "0" in found.groups():
         raise BadInput(f"--shapes {word!r}: write steps, batch and width, each at least 1, as T100B32H256; or grid")
     return Shape(*map(int, found.groups()))
 
 
-def flops(cell: nn.Module, shape: Shape, mode: str) -> int:
+def flops(cells: nn.Module, shape: Shape, mode: str) -> int:
     """Operations in the products of one call: 2·B·T for each number of a matrix parameter, thrice that in training.
 
     Training multiplies each matrix twice more: by the gradient of its output, for its input's and for its own.
     """
-    numbers = sum(weight.numel() for weight in cell.parameters() if weight.dim() >= 2)
+    numbers = sum(weight.numel() for weight in cells.parameters() if weight.dim() >= 2)
     return 2 * shape.B * shape.T * numbers * (3 if mode == "training" else 1)
 
 
-def sequence_bytes(cell: nn.Module, shape: Shape, mode: str) -> int:
-    """Bytes of float32 that one call has to move between memory and the processor, whatever else it keeps there.
+def sequence_bytes(cell: Any, shape: Shape, mode: str, width: int = 4) -> int:
+    """Bytes that one call has to move between memory and the processor, whatever else it keeps there.
 
     Inference reads x and writes the outputs. Training reads x twice (forward, weight gradient), writes its gradient,
-    writes the outputs and reads theirs, and writes and reads the gradients that every matrix's own gradient needs.
+    writes the outputs and reads theirs, and writes and reads the gradients that every matrix's own gradient needs. The
+    user's sequences are float32, those gradients are kept in ``width`` bytes each.
     """
+    if mode != "training":
+        return int(4 * shape.B * shape.T * (cell.input_size + cell.output_size))
     rows = sum(weight.shape[0] for name, weight in cell.named_parameters() if name.endswith("W_h"))
-    features = 5 * shape.H + 2 * rows if mode == "training" else 2 * shape.H
-    return 4 * shape.B * shape.T * features
+    return int(shape.B * shape.T * (4 * (3 * cell.input_size + 2 * cell.output_size) + width * 2 * rows))
 
 
-def memory_bytes(cell: nn.Module, shape: Shape, mode: str) -> int:
+def memory_bytes(cells: nn.Module, shape: Shape, mode: str) -> int:
     """About the most memory that a peer was seen to need: the gates and their gradients, twice over."""
-    rows = sum(weight.shape[0] for weight in cell.parameters() if weight.dim() >= 2)
+    rows = sum(weight.shape[0] for weight in cells.parameters() if weight.dim() >= 2)
     return 4 * shape.B * shape.T * (rows * (4 if mode == "training" else 1) + 4 * shape.H)

@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from recurra.bench.cell_speed import measure_cells
+from recurra.bench.entry import Entry
 from recurra.bench.fresh import first_call, peak_training_memory
-from recurra.bench.results import REFERENCES, Results, fallen, key_of, reference_of
+from recurra.bench.plan import Settings, planned
+from recurra.bench.results import REFERENCES, Results, fallen, reference_of
 from recurra.bench.roofline import Roofline
-from recurra.bench.shapes import Shape, parse_shapes
-from recurra.bench.speed import Key, Settings, measure, only, planned
+from recurra.bench.shapes import Shape
+from recurra.bench.speed import measure, only
 from recurra.cells import CELLS
 from recurra.errors import BadInput
 
@@ -24,23 +28,25 @@ def measure_entries(
 ) -> int:
     """Measure every planned entry that the results lack; how many are left when ``time_limit`` seconds have passed."""
     end = time.monotonic() + time_limit if time_limit is not None else float("inf")
-    todo = [entry for entry in planned(settings, roofline) if _key(*entry) not in results.done]
+    todo = [entry for entry in planned(settings, roofline) if entry not in results.done]
     for number, entry in enumerate(todo):
         if time.monotonic() > end:
             return len(todo) - number
-        tell(f"{number + 1}/{len(todo)} {' '.join(_key(*entry))}")
-        results.add(measure(*entry, settings, roofline))
+        tell(f"{number + 1}/{len(todo)} {entry}")
+        results.add(measure(entry, settings, roofline))
     return 0
 
 
 def measure_rest(results: Results, settings: Settings, tell: Tell) -> None:
     """What is not an entry, where the results lack it: every cell's throughput, first calls, peak memory."""
+    threads = settings.threads[0]
+    torch.set_num_threads(threads)
     if "cells" not in results.document:
         tell(f"every cell, training, {CELL_SHAPE}")
         results.put("cells", measure_cells(CELLS, CELL_SHAPE, "training", settings.pairs))
     if "first_call" not in results.document:
         tell(f"first calls, {FIRST_CALL_SHAPE}")
-        seconds = {cell: first_call(cell, FIRST_CALL_SHAPE, settings.threads) for cell in CELLS}
+        seconds = {cell: first_call(cell, FIRST_CALL_SHAPE, threads) for cell in CELLS}
         results.put("first_call", {"shape": str(FIRST_CALL_SHAPE), "seconds": seconds})
     if "peak_training_bytes" not in results.document:
         tell("peak memory")
@@ -57,14 +63,16 @@ def check(document: dict[str, Any], settings: Settings, roofline: Roofline, tole
     """
     recorded = [entry for entry in document["entries"] if _chosen(entry, settings) and reference_of(entry)]
     if not recorded:
-        raise BadInput(f"nothing to check: no entry has one of the shapes {', '.join(map(str, settings.shapes))}")
+        shapes, ways = (" or ".join(map(str, found)) for found in (settings.shapes, settings.ways))
+        there = " and ".join(dict.fromkeys(str(Entry.from_json(entry).way) for entry in document["entries"]))
+        raise BadInput(f"nothing to check: no entry of shape {shapes} with {ways}; there is {there or 'none at all'}")
     quick = only(settings, REFERENCES)
     messages = []
-    for number, entry in enumerate(recorded):
-        tell(f"{number + 1}/{len(recorded)} {' '.join(key_of(entry))}")
-        (shape,) = parse_shapes(entry["shape"])
+    for number, found in enumerate(recorded):
+        entry = Entry.from_json(found)
+        tell(f"{number + 1}/{len(recorded)} {entry}")
         for _ in range(2):
-            message = fallen(entry, measure(entry["cell"], shape, entry["mode"], quick, roofline), tolerance)
+            message = fallen(found, measure(entry, quick, roofline), tolerance)
             if message is None:
                 break
         if message is not None:
@@ -72,19 +80,16 @@ def check(document: dict[str, Any], settings: Settings, roofline: Roofline, tole
     return messages
 
 
-def _chosen(entry: dict[str, Any], settings: Settings) -> bool:
-    return entry["mode"] in settings.modes and entry["shape"] in map(str, settings.shapes)
-
-
-def _key(cell: str, shape: Shape, mode: str) -> Key:
-    return Key(cell, str(shape), mode)
+def _chosen(found: dict[str, Any], settings: Settings) -> bool:
+    entry = Entry.from_json(found)
+    return entry.mode in settings.modes and entry.shape in settings.shapes and entry.way in settings.ways
 
 
 def _peaks(settings: Settings) -> dict[str, dict[str, int | None]]:
     """Bytes of the LSTM's training by shape and contender."""
     return {
         str(shape): {
-            name: peak_training_memory(name, "lstm", shape, settings.threads) for name in ("recurra", "torch.nn")
+            name: peak_training_memory(name, "lstm", shape, settings.threads[0]) for name in ("recurra", "torch.nn")
         }
         for shape in settings.shapes
         if "training" in shape.modes

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from recurra.bench.cell_speed import LSTMS
-from recurra.bench.results import over_fastest_peer
+from recurra.bench.entry import Entry
+from recurra.bench.results import geometric_means, over_fastest_peer
 
 Table = tuple[list[str], list[list[str]]]
 """Columns, and rows of as many words."""
 
-_ENTRY_COLUMNS = ["cell", "shape", "mode", "contender", "median (ms)", "quartiles", "pairs"]
+_ENTRY_COLUMNS = ["cell", "shape", "mode", "way", "contender", "median (ms)", "quartiles", "pairs"]
 _ENTRY_COLUMNS += ["GFLOP/s", "of roofline", "Recurra is"]
 
 DISTURBED = 0.1
@@ -35,8 +36,11 @@ def tables(document: dict[str, Any]) -> Iterator[Table]:
 
 def summary(document: dict[str, Any]) -> Iterator[str]:
     """The figures that stand for all entries: geometric means over torch.nn, and where Recurra is slowest."""
-    for name, means in document.get("geometric_means", {}).items():
-        yield f"{name} over torch.nn, geometric mean: " + ", ".join(f"{key} {mean:.2f}" for key, mean in means.items())
+    for way, found in geometric_means(document["entries"]).items():
+        for name, means in found.items():
+            # a cell's inference and training apart are for the file
+            words = [f"{group} {mean:.2f}" for group, mean in means.items() if " " not in group]
+            yield f"{name} over torch.nn, {way}, geometric mean: {', '.join(words)}"
     disturbed = [entry for entry in document["entries"] if (entry["others_cores"] or 0.0) > DISTURBED]
     if disturbed:
         yield (
@@ -45,7 +49,7 @@ def summary(document: dict[str, Any]) -> Iterator[str]:
         )
     if ratios := over_fastest_peer(document["entries"]):
         slowest, entry = ratios[0]
-        yield f"recurra beside the fastest peer of each entry: at least {slowest:.2f} times as fast ({' '.join(entry)})"
+        yield f"recurra beside the fastest peer of each entry: at least {slowest:.2f} times as fast ({entry})"
 
 
 def own_cell_row(found: dict[str, Any], name: str) -> list[str]:
@@ -67,10 +71,11 @@ def _shares(row: dict[str, Any]) -> list[str]:
 
 
 def _entry_rows(entry: dict[str, Any]) -> Iterator[list[str]]:
+    way = Entry.from_json(entry).way
     for name, found in entry["contenders"].items():
         seconds, speedup = found["seconds"], entry["speedups"].get(name)
         yield [
-            *(entry["cell"], entry["shape"], entry["mode"]),
+            *(entry["cell"], entry["shape"], entry["mode"], str(way)),
             f"{name} ({found['note']})" if found["note"] else name,
             f"{seconds['median'] * 1e3:.3f}",
             f"{seconds['q1'] * 1e3:.3f}–{seconds['q3'] * 1e3:.3f}",

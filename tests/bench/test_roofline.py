@@ -2,6 +2,7 @@
 
 import pytest
 
+from recurra.bench.entry import Entry, Way
 from recurra.bench.roofline import Rates, Roofline, measure_roofline
 from recurra.bench.shapes import Shape
 from recurra.cells import CELLS
@@ -9,12 +10,13 @@ from recurra.cells import CELLS
 FREE = 1e30
 
 
-def rates(*, threads=1, product=FREE, bandwidth=None, barrier=0.0):
-    return Rates(threads, product, bandwidth or {1: FREE}, barrier)
+def rates(*, threads=1, product=FREE, rounded=FREE, bandwidth=None, barrier=0.0):
+    return Rates(threads, {"float32": product, "bfloat16": rounded}, bandwidth or {1: FREE}, barrier)
 
 
-def seconds(*found, call=0.0, mode="inference"):
-    return Roofline(found, call).seconds(CELLS["lstm"](3, 3), Shape(5, 2, 3), mode)
+def seconds(*found, call=0.0, mode="inference", **way):
+    entry = Entry("lstm", Shape(5, 2, 3), mode, Way(**{"threads": 2} | way))
+    return Roofline(found, call).seconds(entry.cells(CELLS["lstm"]), entry)
 
 
 def test_products():
@@ -46,9 +48,38 @@ def test_more_threads_each_hold_a_part_of_the_weights():
     assert seconds(rates(threads=1, bandwidth=bandwidth)) == pytest.approx(240 / 1e3 + 336 / 1e3)
 
 
+def test_an_entry_of_one_thread_has_the_rates_of_one():
+    one, two = rates(product=10.0), rates(threads=2, product=20.0)
+    assert seconds(one, two, threads=1) == pytest.approx(144)
+
+
+def test_rounded_products_and_half_the_bytes_of_what_is_kept_rounded():
+    assert seconds(rates(product=10.0, rounded=40.0), precision="bfloat16") == pytest.approx(1440 / 40)
+    # sequences and all weights once as before, the recurrent weights later in 72 bytes
+    slow_memory = rates(bandwidth={100: 1e9, 200: 1e6, 1000: 1e3})
+    expected = 240 / 1e3 + 336 / 1e3 + 4 * 72 / 1e9
+    assert seconds(slow_memory, precision="bfloat16") == pytest.approx(expected)
+    # in training the gradients of the gates: 4 * 10 * 9 + 4 * 10 * 6, and 2 bytes of 10 * 24
+    slow = rates(bandwidth={1: 1.0})
+    assert seconds(slow, mode="training", precision="bfloat16") == pytest.approx(600 + 480 + 2 * (336 + 4 * 72))
+
+
+def test_layers_and_directions_one_after_another():
+    one = rates(product=10.0)
+    assert seconds(one, call=1.0, bidirectional=True) == pytest.approx(2 * 144 + 1)
+    assert seconds(one, call=1.0, layers=3) == pytest.approx(3 * 144 + 1)
+    # the second layer's input is as wide as two directions: 4 * (6 + 3) * 3 numbers in place of 72
+    assert seconds(one, layers=2, bidirectional=True) == pytest.approx(2 * 144 + 2 * 144 * 1.5)
+
+
 def test_real_rates():
-    found = measure_roofline(1)
+    found = measure_roofline((1,), ("float32", "bfloat16"))
     (only,) = found.rates
-    assert 1e9 < only.product < 1e14 and 1e8 < only.memory < 1e13 and 1e-8 < found.call < 1e-3
+    assert (
+        1e9 < only.product["float32"] < 1e14
+        and 1e8 < only.product["bfloat16"] < 1e15
+        and 1e8 < only.memory < 1e13
+        and 1e-8 < found.call < 1e-3
+    )
     assert list(only.bandwidth.values()) == sorted(only.bandwidth.values(), reverse=True) and only.barrier == 0
-    assert found.to_json()["rates"][0]["product_gflops"] == only.product / 1e9
+    assert found.to_json()["rates"][0]["product_gflops"]["bfloat16"] == only.product["bfloat16"] / 1e9

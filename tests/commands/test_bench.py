@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from recurra.bench.roofline import Rates, Roofline
+from recurra.bench.shapes import Shape
 from tests.commands.test_cells import OWN
 
 
 @pytest.fixture(autouse=True)
 def known_roofline(monkeypatch):
     """The measured one takes seconds, and has a test of its own."""
-    roofline = Roofline((Rates(1, 1e12, {1: 1e12}, 0.0),), 0.0)
-    monkeypatch.setattr("recurra.bench.roofline.measure_roofline", lambda threads: roofline)
+    roofline = Roofline((Rates(1, {"float32": 1e12, "bfloat16": 1e13}, {1: 1e12}, 0.0),), 0.0)
+    monkeypatch.setattr("recurra.bench.roofline.measure_roofline", lambda threads, precisions: roofline)
 
 
 QUICK = ("--threads", "1", "--pairs", "2")
@@ -32,9 +33,30 @@ def test_results_are_printed_written_and_drawn(recurra, tmp_path):
         assert entry["contenders"].keys() == {"recurra", "torch.nn"} and entry["fastest_peer"] == "torch.nn"
         assert all(found["seconds"]["count"] == 2 for found in entry["contenders"].values())
     rows = [line.split("\t") for line in out.splitlines()[1:13]]
-    assert [row[3] for row in rows] == ["recurra", "torch.nn"] * 6
-    assert "recurra over torch.nn, geometric mean: all " in out and str(picture) in out
-    assert err.splitlines()[-1] == "6/6 elman T3B2H4 training"
+    assert [row[4] for row in rows] == ["recurra", "torch.nn"] * 6
+    assert "recurra over torch.nn, float32, 1 thread, geometric mean: all " in out and str(picture) in out
+    assert err.splitlines()[-1] == "6/6 elman T3B2H4 training, float32, 1 thread"
+
+
+def test_both_precisions_threads_layers_and_directions(recurra, tmp_path):
+    path, picture = tmp_path / "r.json", tmp_path / "r.png"
+    words = ("--precision", "both", "--layers", "1,2", "--bidirectional", "--inference", "--json", path)
+    code, out, _ = recurra("bench", *SMALL, *words, "--chart", picture)
+    entries = json.loads(path.read_text())["entries"]
+    assert code == 0 and picture.read_bytes().startswith(b"\x89PNG")
+    ways = [(entry["precision"], entry["layers"], entry["bidirectional"]) for entry in entries[::3]]
+    kinds = ("float32", "bfloat16")
+    assert ways == [(kind, *way) for way in ((1, False), (2, False), (1, True)) for kind in kinds]
+    assert all(entry["contenders"].keys() == {"recurra", "torch.nn"} for entry in entries)
+    assert "recurra over torch.nn, bfloat16, 1 thread, bidirectional, geometric mean: all " in out
+    assert recurra("bench", *SMALL, "--check", path, "--tolerance", "0.99", "--precision", "bfloat16")[0] == 0
+
+
+def test_the_grid_is_drawn_for_every_precision(recurra, tmp_path, monkeypatch):
+    monkeypatch.setattr("recurra.bench.shapes.GRID", (Shape(3, 2, 4),))
+    words = ("--shapes", "grid", "--peers", "torch.nn", "--precision", "both", "--chart", tmp_path / "g.png")
+    assert recurra("bench", *QUICK, *words)[0] == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["g_bfloat16.png", "g_float32.png"]
 
 
 def test_only_one_of_training_and_inference_and_going_on(recurra, tmp_path):
@@ -56,14 +78,15 @@ def test_a_check_exits_with_1_where_a_speed_fell(recurra, tmp_path):
         entry["speedups"]["torch.nn"]["median"] *= factor
     path.write_text(json.dumps(document))
     code, out, _ = recurra("bench", *QUICK, "--shapes", "T3B2H4", "--check", path)
-    assert code == 1 and out.startswith("elman T3B2H4 training: ") and out.endswith("1 speeds fell by more than 15%\n")
+    assert code == 1 and out.startswith("elman T3B2H4 training, float32, 1 thread: ")
+    assert out.endswith("1 speeds fell by more than 15%\n")
     path.write_text(json.dumps(document | {"entries": document["entries"][:2]}))
     code, out, _ = recurra("bench", *QUICK, "--shapes", "T3B2H4", "--check", path)
     assert (code, out) == (0, "no speed fell\n")
     code, _, err = recurra("bench", *QUICK, "--shapes", "T9B2H4", "--check", path)
     assert code == 2 and "nothing to check" in err
-    code, _, err = recurra("bench", "--threads", "2", "--check", path)
-    assert code == 2 and "measured with 1 threads" in err
+    code, _, err = recurra("bench", "--shapes", "T3B2H4", "--threads", "2", "--check", path)
+    assert code == 2 and "with float32, 2 threads; there is float32, 1 thread" in err
 
 
 def test_a_cell_of_ones_own(recurra, tmp_path):
@@ -88,6 +111,10 @@ def test_a_cell_of_ones_own(recurra, tmp_path):
         (("--peers", "torhc.nn"), "did you mean 'torch.nn'?"),
         (("--pairs", "1"), "--pairs"),
         (("--tolerance", "2"), "--tolerance"),
+        (("--threads", "0"), "--threads '0': write numbers of at least 1"),
+        (("--layers", "1,two"), "--layers '1,two'"),
+        (("--precision", "float16"), "float16"),
+        (("--cell", "own.py:Own", "--precision", "both"), "--cell is one layer, in float32"),
         (("--resume",), "--resume needs --json"),
         (("--json", "none/r.json"), "no such folder"),
         (("--check", "none.json"), "none.json: cannot be read"),
