@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Place = tuple[int, int, int]
 """Of an entry: its row, the group of columns, and the column in it; each is drawn in the order of the numbers."""
 
+Rows = dict[int, float]
+"""Where each row is drawn, from above."""
+
+Columns = dict[tuple[int, int], float]
+"""Where each column of a group is drawn, from the left."""
+
 _MOST = 4.0
 """Times as fast, or as slow, from which on the colour stays the same."""
 
@@ -104,40 +110,41 @@ def _draw(path: Path, title: str, maps: list[_Map], layout: _Layout) -> None:
 
     ratios = ScalarMappable(LogNorm(1 / _MOST, _MOST), colormaps["RdBu"])
     shares = ScalarMappable(Normalize(0, 1), colormaps["YlGn"])
-    columns = max((len(_columns(known.over_peer)) for known in maps), default=1)
-    heights = [0.24 * len(_rows(known.over_peer)) + 1.0 for known in maps] + [0.6]
-    width = max(9.0, 2 * (layout.column_width * columns + 0.9))
+    # all maps have the same rows and columns, so that places can be found again from one to the next
+    places = sorted({place for known in maps for place in known.over_peer}) or [(0, 0, 0)]
+    rows, columns = _rows(places), _columns(places)
+    heights = [0.24 * len(rows) + 1.0] * len(maps) + [0.6]
+    width = max(9.0, 2 * (layout.column_width * len(columns) + 0.9))
     figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained")
     *parts, below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for known, part in zip(maps, parts, strict=True):
         left, right = part.subplots(1, 2)
-        _draw_panel(left, f"{known.title}: times as fast as the fastest peer", known.over_peer, layout, ratios, _times)
-        _draw_panel(right, "share of the roofline", known.roofline_share, layout, shares, lambda v: f"{100 * v:.0f}%")
+        _label(left, f"{known.title}: times as fast as the fastest peer", rows, columns, layout)
+        _fill(left, known.over_peer, rows, columns, ratios, _times)
+        _label(right, "share of the roofline", rows, columns, layout)
+        _fill(right, known.roofline_share, rows, columns, shares, "{:.0%}".format)
     _explain(below, ratios, shares)
     figure.suptitle(title, fontsize=12)
     with replacing(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary)
 
 
-def _draw_panel(
-    axes: "Axes",
-    title: str,
-    values: dict[Place, float],
-    layout: _Layout,
-    colours: Any,
-    write: Callable[[float], str],
+def _fill(
+    axes: "Axes", values: dict[Place, float], rows: Rows, columns: Columns, colours: Any, write: Callable[[float], str]
 ) -> None:
     """A square for every place that has a number, with the number in it."""
     from matplotlib.patches import Rectangle
 
-    rows, columns = _rows(values), _columns(values)
-    for (row, *column), value in values.items():
-        x, y = columns[column[0], column[1]], rows[row]
+    for (row, group, column), value in values.items():
+        x, y = columns[group, column], rows[row]
         colour = "#d0d0d0" if isnan(value) else colours.to_rgba(value)
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.6))
-        dark = not isnan(value) and sum(colour[:3]) < 1.4
-        label, ink = ("", "black") if isnan(value) else (write(value), "white" if dark else "black")
-        axes.text(x + 0.5, y + 0.52, label, ha="center", va="center", fontsize=6.5, color=ink)
+        if not isnan(value):
+            ink = "white" if sum(colour[:3]) < 1.4 else "black"
+            axes.text(x + 0.5, y + 0.52, write(value), ha="center", va="center", fontsize=6.5, color=ink)
+
+
+def _label(axes: "Axes", title: str, rows: Rows, columns: Columns, layout: _Layout) -> None:
     for group in sorted({group for group, _ in columns}):
         inside = [x for (of, _), x in columns.items() if of == group]
         axes.text(sum(inside) / len(inside) + 0.5, -0.15, layout.group(group), ha="center", va="bottom", fontsize=8)
@@ -166,13 +173,12 @@ def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 9.995 else f"{ratio:.0f}"
 
 
-def _rows(values: dict[Place, float]) -> dict[int, float]:
-    """Where each row is drawn, from above."""
-    return {row: number for number, row in enumerate(sorted({row for row, _, _ in values}))}
+def _rows(places: list[Place]) -> Rows:
+    return {row: number for number, row in enumerate(sorted({row for row, _, _ in places}))}
 
 
-def _columns(values: dict[Place, float]) -> dict[tuple[int, int], float]:
-    """Where each column is drawn, with a little room between groups."""
-    found = sorted({(group, column) for _, group, column in values})
+def _columns(places: list[Place]) -> Columns:
+    """A little room is between groups."""
+    found = sorted({(group, column) for _, group, column in places})
     groups = sorted({group for group, _ in found})
     return {key: number + 0.3 * groups.index(key[0]) for number, key in enumerate(found)}

@@ -62,14 +62,20 @@ def planned(settings: Settings, roofline: Roofline) -> list[Entry]:
         return entries
     # without storage: the largest weights of the grid are never made for this
     with torch.device("meta"):
-        cells = {entry: entry.cells(CELLS[entry.cell]) for entry in entries}
-    seconds = {entry: roofline.seconds(cells[entry], entry) for entry in entries}
+        sizes = {_size(entry): entry for entry in entries}
+        cells = {size: entry.cells(CELLS[entry.cell]) for size, entry in sizes.items()}
+    seconds = {entry: roofline.seconds(cells[_size(entry)], entry) for entry in entries}
     fitting = [
         entry
         for entry in entries
-        if seconds[entry] < LONGEST_SECONDS and memory_bytes(cells[entry], entry.shape, entry.mode) < LARGEST_BYTES
+        if seconds[entry] < LONGEST_SECONDS
+        and memory_bytes(cells[_size(entry)], entry.shape, entry.mode) < LARGEST_BYTES
     ]
     return sorted(fitting, key=lambda entry: (entry.shape not in COARSE, seconds[entry]))
+
+
+def _size(entry: Entry) -> tuple[str, int, Way]:
+    return entry.cell, entry.shape.H, entry.way
 
 
 def _entries(settings: Settings) -> Iterator[Entry]:
