@@ -30,14 +30,18 @@ lint: install
 
 RESULTS := benchmarks/results
 
-# six shapes beside every peer that is installed, in a few minutes
+# six shapes in float32 and bfloat16 beside every peer that is installed, in a few minutes
 bench: install
-	$(BIN)/recurra bench --json $(RESULTS)/recurrence.json --chart $(RESULTS)/recurrence.png
+	$(BIN)/recurra bench --precision both --json $(RESULTS)/recurrence.json --chart $(RESULTS)/recurrence.png
 
-# the whole grid in at most two hours; what a stopped call left is gone on with
+# one thread, layers and directions at the six shapes, then the grid, in at most two hours together; what a stopped call
+# left is gone on with
 bench-full: install
-	$(BIN)/recurra bench --shapes grid --race --peers torch.nn,onnxruntime,jax --time-limit 6900 \
-		--json $(RESULTS)/recurrence_grid.json --resume
+	$(BIN)/recurra bench --precision both --threads 2,1 --layers 1,2,3 --bidirectional --no-rest --race \
+		--peers torch.nn,onnxruntime,jax --time-limit 1700 \
+		--json $(RESULTS)/recurrence_ways.json --chart $(RESULTS)/recurrence_ways.png --resume
+	$(BIN)/recurra bench --shapes grid --precision both --threads 2 --race --peers torch.nn,onnxruntime,jax \
+		--time-limit 5200 --json $(RESULTS)/recurrence_grid.json --chart $(RESULTS)/recurrence_grid.png --resume
 
 # repeats a committed result from its recorded command: make reproduce ROW=language_model/ptb-small
 reproduce: install
