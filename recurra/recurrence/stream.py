@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import call, compile_program, memory_for
+from recurra.recurrence.cpu.handover import Handover, handover
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.cpu.single import Single
 from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe
@@ -17,7 +18,6 @@ from recurra.recurrence.operator import plainly
 from recurra.recurrence.paths import mode, obstacle
 from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, map_state, tensors
-from recurra.recurrence.weights import LIKENESS
 
 FEW = 4
 """Rows up to which weights are read where they lie; packing them first pays for more."""
@@ -26,60 +26,48 @@ FEW = 4
 class Stepper:
     """The single steps of one plan.
 
-    A step like an earlier one is known by its tensors' `LIKENESS` alone; that nothing about the cell has changed is
-    made sure of every time.
+    A step like the one before is told by its tensors, which `cpu/handover.py` looks at; that nothing else of the cell
+    has changed is made sure of every time.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, handover: Handover) -> None:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
         self.plan, self.cell = plan, plan.cell
         self._lowered, self._read = lowered, weights.read
         guard = lowered.trace.guard
         self._holds = guard.attributes_hold if weights.all else guard.holds
-        self._weights = list(map(LIKENESS, weights.read()))
-        self._single = Single(lowered.program, lowered.trace.dtype)
+        self._single = Single(lowered.program, lowered.trace.dtype, handover)
         self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
+        self._kind = type(lowered.trace.structure)
         self._nested = _nesting(lowered.trace.structure)
         self._how = recipe(lowered, lowered.program)
-        self._known: list[list[Any]] = []
 
-    def again(self, x: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """The step, where it is like an earlier one, and the cell as it was then."""
-        leaves = [x, state] if isinstance(state, Tensor) else [x, *state]
-        if _likeness(state, leaves) not in self._known or not self._holds():
+    def again(self, x: Tensor, state: State, time: int | None = None) -> tuple[Tensor, State] | None:
+        """The step, where it is like the one before, and the cell as it was then.
+
+        Args:
+            time: the dimension of time that x has, of length one; the state then has such a one at the front.
+        """
+        if type(state) is not self._kind or not self._whole or not self._holds():
             return None
-        weights = self._read()
-        if list(map(LIKENESS, weights)) != self._weights:
-            return None
-        return self._step(leaves[:1], leaves[1:], weights)
+        given = [x, state] if self._kind is Tensor else [x, *state]
+        new = self._single.again(given, self._read(), time)
+        return None if new is None else (new.pop(), self._nested(new))
 
-    def first(self, x: Any, state: State) -> tuple[Tensor, State]:
-        """A step that the plan has been found to stand for."""
-        if not self._whole:
-            sequences = features(x, 1, self._how.sequences, self._lowered.trace.dtype)
-            states = features(state, 1, self._how.states, self._lowered.trace.dtype)
-            return self._step(sequences, states, self._read())
-        likeness = _likeness(state, [x, state] if isinstance(state, Tensor) else [x, *state])
-        if likeness is not None and likeness not in self._known:
-            self._known.append(likeness)
-        return self._step([*tensors(x)], [*tensors(state)], self._read())
-
-    def _step(self, sequences: list[Tensor], states: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, State]:
-        if not all(map(Tensor.is_contiguous, [*sequences, *states, *weights])):
-            sequences, states, weights = (list(map(Tensor.contiguous, part)) for part in (sequences, states, weights))
-        outputs, new = self._single(sequences, states, weights)
+    def first(self, x: Any, state: State, time: int | None = None) -> tuple[Tensor, State] | None:
+        """A step that the plan has been found to stand for; None where a tensor is not one of torch's own."""
+        dtype, rows = self._lowered.trace.dtype, next(tensors(state)).shape[0 if time is None else 1]
         if self._whole:
-            return outputs[0], self._nested(new)
-        return joined(outputs, self._how.output_shape), nested(self._how, new, self._lowered.trace.structure)
-
-
-def _likeness(state: State, leaves: list[Any]) -> list[Any] | None:
-    """What steps have in common whose tensors are like these; None where the state nests deeper."""
-    try:
-        return [type(state), *map(LIKENESS, leaves)]
-    except AttributeError:
-        return None
+            new = self._single.first([*tensors(x), *tensors(state)], self._read(), rows, time)
+            return None if new is None else (new.pop(), self._nested(new))
+        given = features(x, 1, self._how.sequences, dtype) + features(state, 1, self._how.states, dtype)
+        new = self._single.first(given, self._read(), rows)
+        if new is None:
+            return None
+        count = len(self._how.states)
+        output = joined(new[count:], self._how.output_shape)
+        return output, nested(self._how, new[:count], self._lowered.trace.structure)
 
 
 def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
@@ -101,7 +89,10 @@ def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple
     if (plan.lowered.program.text, False, False) not in plan.checked:
         return None
     if plans.stepper is None or plans.stepper.plan is not plan:
-        plans.stepper = Stepper(plan)
+        found = handover()
+        if found is None:
+            return None
+        plans.stepper = Stepper(plan, found)
     return plans.stepper.first(x, state)
 
 

@@ -1,16 +1,14 @@
 """A program's weights, read from the cell's parameters as they are at the moment of a call."""
 
-from collections.abc import Callable
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from torch import Tensor, nn
 
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered
-
-LIKENESS: Callable[[Tensor], tuple[Any, ...]] = attrgetter("shape", "dtype", "is_cpu")
-"""What two tensors have in common where one may stand in for the other."""
 
 
 class Weights:
@@ -25,9 +23,12 @@ class Weights:
         self._cell, self._lowered = cell, lowered
         homes = _homes(cell, lowered)
         self.plain = homes is not None
-        self._homes = homes or []
+        self._homes = []
+        for _, part in groupby(homes or [], lambda home: (id(home[0]), home[1])):
+            owners, spaces, names = zip(*part, strict=True)
+            self._homes.append((owners[0], spaces[0], _items(names)))
         tensors = [tensor for _, tensor in named_tensors(cell)]
-        self.all = len(self._homes) == len(tensors) == len({*map(id, tensors)})
+        self.all = len(homes or []) == len(tensors) == len({*map(id, tensors)})
 
     def read(self) -> list[Tensor]:
         """The weights as they are now.
@@ -37,7 +38,17 @@ class Weights:
         """
         if not self.plain:
             return self._lowered.weights({name: fetch(self._cell, name) for name in self._lowered.parameters})
-        return [owner[space][name] for owner, space, name in self._homes]
+        found: list[Tensor] = []
+        for owner, space, items in self._homes:
+            found += items(owner[space])
+        return found
+
+
+def _items(names: Sequence[str]) -> Callable[[dict[str, Tensor]], Sequence[Tensor]]:
+    """From a dictionary to its items of these names."""
+    if len(names) == 1:
+        return lambda space: [space[names[0]]]
+    return itemgetter(*names)
 
 
 def _homes(cell: nn.Module, lowered: Lowered) -> list[tuple[dict[str, Any], str, str]] | None:

@@ -22,5 +22,6 @@ The loop
     outer.py        gradients of weights, of factors rounded to bfloat16
     room.py         memory for large results
     execute.py      compiled once, then handed the user's tensors
+    handover.py     the tensors of one step, handed over by compiled code
     single.py       one step of a stream
 """

@@ -7,6 +7,14 @@ import llvmlite.ir as ir
 from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, int64
 
 
+class FunctionPointer(ir.PointerType):
+    """A pointer that llvmlite lets itself be called: it asks for the type of what is pointed to."""
+
+    def __init__(self, pointee: ir.FunctionType) -> None:
+        super().__init__()
+        self.pointee = pointee
+
+
 def open_function(module: ir.Module, name: str, signature: str) -> tuple[ir.IRBuilder, list[Value]]:
     """A function without result, ready to be filled; ``signature`` names its arguments, pointers with a star."""
     names = signature.split()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu import amx
-from recurra.recurrence.cpu.control import counted, each, if_so, repeat, share, smaller
+from recurra.recurrence.cpu.control import FunctionPointer, counted, each, if_so, repeat, share, smaller
 from recurra.recurrence.cpu.factors import Factors, tile_memory
 from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
@@ -46,14 +46,6 @@ class Step(NamedTuple):
 def emit_loop(layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> ir.Module:
     """A module with the function ``loop(words)``; see `layout.WORDS` and `layout.arguments` for what it is given."""
     return _Generator(layout, machine, dtype, kernels).module
-
-
-class _FunctionPointer(ir.PointerType):
-    """A pointer that llvmlite lets itself be called: it asks for the type of what is pointed to."""
-
-    def __init__(self, pointee: ir.FunctionType) -> None:
-        super().__init__()
-        self.pointee = pointee
 
 
 class _Generator:
@@ -249,7 +241,7 @@ class _Generator:
         index = builder.add(int64(self.offsets[columns]), rows)
         place = builder.gep(self.places.word["kernels"], [index], source_etype=INT64)
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in arguments_])
-        builder.call(builder.load(place, typ=_FunctionPointer(kind)), arguments_)
+        builder.call(builder.load(place, typ=FunctionPointer(kind)), arguments_)
 
     def _direct_products(self, group: Group, blocks: Blocks, step: Step) -> None:
         """The products of this thread's features for all rows, from weights as they lie in memory."""

@@ -53,6 +53,12 @@ def threads() -> int:
     return 1 if found is None or found.inside() else most
 
 
+def parallel() -> int:
+    """The address of what opens a region, ``GOMP_parallel(function, data, threads, flags)``; 0 without a pool."""
+    found = pool()
+    return 0 if found is None else ctypes.cast(found.parallel, ctypes.c_void_p).value or 0
+
+
 def run(function: Any, address: int, words: Any, team: int) -> None:
     """Call the compiled ``function(words)``, at ``address``, on a team of threads; the pool may give fewer."""
     found = pool() if team > 1 else None
