@@ -1,7 +1,7 @@
 """A cell run over whole sequences, batches of ragged ones included, or one step at a time."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -103,7 +103,8 @@ class Recurrent(nn.Module):
 
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
-        found = step(self.cell, self.plans, x, state)
+        cell: Any = self._modules["cell"]  # sooner than by the module's own way
+        found = step(cell, self.plans, x, state)
         if found is None:
             result = answer(self.cell, self.plans, self._request(x.unsqueeze(1), state, None, None))
             found = result.outputs.squeeze(1), result.state

@@ -6,6 +6,7 @@ because something about it is wrong, goes to torch's own forward, which computes
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ from recurra.recurrence.batched import exact
 from recurra.recurrence.packing import Packing, pick
 from recurra.recurrence.paths import answer_packed
 from recurra.recurrence.state import State, map_state
-from recurra.recurrence.stream import step
+from recurra.recurrence.stream import step, step_again
 
 Input = Tensor | PackedSequence
 Weights = list[dict[str, Tensor]]
@@ -59,9 +60,12 @@ class RNN(nn.RNN):
 
 
 def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable[..., Any]) -> Any:
+    rounded = torch.is_autocast_enabled("cpu")
+    if not rounded and (again := _step_again(layer, input, hx)) is not None:
+        return again
     # each attribute is read once in a call: behind one may stand a parametrization
-    weights = [{name.partition("_l")[0]: getattr(layer, name) for name in names} for names in layer._all_weights]
-    if not torch.is_autocast_enabled("cpu"):
+    weights = [{_kind(name): getattr(layer, name) for name in names} for names in layer._all_weights]
+    if not rounded:
         found = _answer(layer, weights, input, hx)
     elif torch.get_autocast_dtype("cpu") == torch.bfloat16:
         found = _answer(layer, weights, _map(input, exact), _map(hx, exact))
@@ -117,12 +121,24 @@ def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tu
     if not all(isinstance(leaf, Tensor) and leaf.dim() == input.dim() == 3 and len(leaf) == 1 for leaf in leaves):
         return None
     bind(recurrents[0].cell, weights[0])
-    state = leaves[0][0] if layer.mode != "LSTM" else tuple(leaf[0] for leaf in leaves)
-    found = step(recurrents[0].cell, recurrents[0].plans, input.select(time, 0), state)
-    if found is None:
+    return step(recurrents[0].cell, recurrents[0].plans, input, tuple(leaves) if layer.mode == "LSTM" else hx, time)
+
+
+def _step_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
+    """The same, but None also where it is not like the step before, or a weight is not the layer's own parameter."""
+    recurrents = None if hx is None or torch.is_grad_enabled() else _RECURRENTS.get(layer)
+    if recurrents is None or len(recurrents) > 1 or recurrents[0].plans.stepper is None:
         return None
-    output, last = found
-    return output.unsqueeze(time), map_state(lambda leaf: leaf.unsqueeze(0), last)
+    attributes, own = vars(layer), layer._parameters
+    names = [name for name in layer._all_weights[0] if name in own and name not in attributes]
+    bind(recurrents[0].cell, {_kind(name): own[name] for name in names})
+    return step_again(recurrents[0].cell, recurrents[0].plans, input, hx, int(layer.batch_first))
+
+
+@cache
+def _kind(name: str) -> str:
+    """Which of a step's weights one of a layer's is."""
+    return name.partition("_l")[0]
 
 
 def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:

@@ -61,6 +61,8 @@ class Stepper:
         if self._whole:
             new = self._single.first([*tensors(x), *tensors(state)], self._read(), rows, time)
             return None if new is None else (new.pop(), self._nested(new))
+        if time is not None:
+            return None
         given = features(x, 1, self._how.sequences, dtype) + features(state, 1, self._how.states, dtype)
         new = self._single.first(given, self._read(), rows)
         if new is None:
@@ -70,20 +72,45 @@ class Stepper:
         return output, nested(self._how, new[:count], self._lowered.trace.structure)
 
 
-def step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+def step(
+    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None = None
+) -> tuple[Tensor, State] | None:
     """A single step; None where it has to go by `paths.answer`: with gradients, for more than a few rows, for a cell
-    that prepares its inputs, or the first time."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or mode() is not None:
+    that prepares its inputs, or the first time.
+
+    Args:
+        time: the dimension of time that x has, of length one; the state's tensors then have such a one at the front.
+    """
+    if not _may_step():
         return None
-    found = plans.stepper.again(x, state) if plans.stepper is not None and plans.stepper.cell is cell else None
-    return _first_step(cell, plans, x, state) if found is None else found
+    found = _again(cell, plans, x, state, time)
+    return _first_step(cell, plans, x, state, time) if found is None else found
 
 
-def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple[Tensor, State] | None:
-    leaves = [x, *tensors(state)]
-    if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != x.shape[0] for leaf in leaves):
+def step_again(cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
+    """The same, but None also for a step that is not like the one before; x and state may be anything."""
+    return _again(cell, plans, x, state, time) if _may_step() else None
+
+
+def _may_step() -> bool:
+    return not torch.is_grad_enabled() and not torch.compiler.is_compiling() and mode() is None
+
+
+def _again(cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
+    stepper = plans.stepper
+    return None if stepper is None or stepper.cell is not cell else stepper.again(x, state, time)
+
+
+def _first_step(
+    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None
+) -> tuple[Tensor, State] | None:
+    flat, states = x, state
+    if time is not None:
+        flat, states = x.select(time, 0), map_state(lambda leaf: leaf.select(0, 0), state)
+    leaves = [flat, *tensors(states)]
+    if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != flat.shape[0] for leaf in leaves):
         return None
-    plan = plans.known(cell, x, state, 1) if x.shape[0] <= FEW else None
+    plan = plans.known(cell, flat, states, 1) if flat.shape[0] <= FEW else None
     if plan is None or plan.lowered is None or plan.fault:
         return None
     if (plan.lowered.program.text, False, False) not in plan.checked:
@@ -93,7 +120,7 @@ def _first_step(cell: nn.Module, plans: Plans, x: Tensor, state: State) -> tuple
         if found is None:
             return None
         plans.stepper = Stepper(plan, found)
-    return plans.stepper.first(x, state)
+    return plans.stepper.first(x, state, time)
 
 
 def opened(cell: nn.Module, plans: Plans, request: Request, x: Tensor) -> "Stream":
