@@ -1,6 +1,7 @@
 """Streams: single steps without gradients, where every microsecond around the arithmetic counts."""
 
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -23,53 +24,63 @@ FEW = 4
 """Rows up to which weights are read where they lie; packing them first pays for more."""
 
 
-class Stepper:
-    """The single steps of one plan.
+class Steps:
+    """Single steps of few rows, told by their tensors, which `cpu/handover.py` looks at in every step."""
 
-    A step like the one before is told by its tensors, which `cpu/handover.py` looks at; that nothing else of the cell
-    has changed is made sure of every time.
-    """
+    def __init__(self, lowered: Lowered, handover: Handover) -> None:
+        self._lowered, self._structure, self._dtype = lowered, lowered.trace.structure, lowered.trace.dtype
+        self._single = Single(lowered.program, self._dtype, handover)
+        self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
+        self._kind, self._nested = type(self._structure), _nesting(self._structure)
+        self._how = recipe(lowered, lowered.program)
+
+    def again(self, x: Any, state: Any, weights: list[Tensor], time: int | None = None) -> tuple[Tensor, State] | None:
+        """A step like the one before; None for any other.
+
+        Args:
+            time: the dimension of time that x has, of length one; the state then has such a one at the front.
+        """
+        if type(state) is not self._kind or not self._whole:
+            return None
+        given = [x, state] if self._kind is Tensor else [x, *state]
+        new = self._single.again(given, weights, time)
+        return None if new is None else (new.pop(), self._nested(new))
+
+    def first(self, x: Any, state: State, weights: list[Tensor], time: int | None) -> tuple[Tensor, State] | None:
+        """A step that the program has been found to stand for; None where a tensor is not one of torch's own."""
+        rows = next(tensors(state)).shape[0 if time is None else 1]
+        if self._whole:
+            new = self._single.first([*tensors(x), *tensors(state)], weights, rows, time)
+            return None if new is None else (new.pop(), self._nested(new))
+        if time is not None:
+            return None
+        sequences = features(x, 1, self._how.sequences, self._dtype)
+        new = self._single.first(sequences + features(state, 1, self._how.states, self._dtype), weights, rows)
+        if new is None:
+            return None
+        count = len(self._how.states)
+        return joined(new[count:], self._how.output_shape), nested(self._how, new[:count], self._structure)
+
+
+class Stepper:
+    """The single steps of one plan, with the cell's weights as they are; that nothing else of the cell has changed is
+    made sure of every time."""
 
     def __init__(self, plan: Plan, handover: Handover) -> None:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
         self.plan, self.cell = plan, plan.cell
-        self._lowered, self._read = lowered, weights.read
+        self._steps, self._read = Steps(lowered, handover), weights.read
         guard = lowered.trace.guard
         self._holds = guard.attributes_hold if weights.all else guard.holds
-        self._single = Single(lowered.program, lowered.trace.dtype, handover)
-        self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
-        self._kind = type(lowered.trace.structure)
-        self._nested = _nesting(lowered.trace.structure)
-        self._how = recipe(lowered, lowered.program)
 
-    def again(self, x: Tensor, state: State, time: int | None = None) -> tuple[Tensor, State] | None:
-        """The step, where it is like the one before, and the cell as it was then.
+    def again(self, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
+        """A step like the one before, of the cell as it was then; None for any other."""
+        return self._steps.again(x, state, self._read(), time) if self._holds() else None
 
-        Args:
-            time: the dimension of time that x has, of length one; the state then has such a one at the front.
-        """
-        if type(state) is not self._kind or not self._whole or not self._holds():
-            return None
-        given = [x, state] if self._kind is Tensor else [x, *state]
-        new = self._single.again(given, self._read(), time)
-        return None if new is None else (new.pop(), self._nested(new))
-
-    def first(self, x: Any, state: State, time: int | None = None) -> tuple[Tensor, State] | None:
+    def first(self, x: Any, state: State, time: int | None) -> tuple[Tensor, State] | None:
         """A step that the plan has been found to stand for; None where a tensor is not one of torch's own."""
-        dtype, rows = self._lowered.trace.dtype, next(tensors(state)).shape[0 if time is None else 1]
-        if self._whole:
-            new = self._single.first([*tensors(x), *tensors(state)], self._read(), rows, time)
-            return None if new is None else (new.pop(), self._nested(new))
-        if time is not None:
-            return None
-        given = features(x, 1, self._how.sequences, dtype) + features(state, 1, self._how.states, dtype)
-        new = self._single.first(given, self._read(), rows)
-        if new is None:
-            return None
-        count = len(self._how.states)
-        output = joined(new[count:], self._how.output_shape)
-        return output, nested(self._how, new[:count], self._lowered.trace.structure)
+        return self._steps.first(x, state, self._read(), time)
 
 
 def step(
@@ -142,7 +153,7 @@ def opened(cell: nn.Module, plans: Plans, request: Request, x: Tensor) -> "Strea
 
 
 class Stream:
-    """A stream of ``batch_size`` rows with frozen weights: packed once, they serve every step.
+    """A stream of ``batch_size`` rows with frozen weights.
 
     What is done to the layer's weights afterwards is not seen here. Gradients do not flow.
 
@@ -154,41 +165,65 @@ class Stream:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
         self.state = state
-        self._lowered, self._how = lowered, recipe(lowered, lowered.program)
-        self._weights = [weight.detach().clone() for weight in weights.read()]
-        program, dtype = lowered.program, lowered.trace.dtype
-        kept = frozenset(index for index, node in enumerate(program.next) if node in program.outputs)
-        self._compiled = compile_program(program, kept, frozenset(), DTYPES[dtype], single=True)
-        self._batch = next(tensors(state)).shape[0]
-        self._memory = memory_for(self._compiled, self._batch, torch.empty(0, dtype=dtype))
-        self._packed = False
+        self._lowered, self._batch = lowered, next(tensors(state)).shape[0]
+        frozen = partial(torch.clone, memory_format=torch.contiguous_format)
+        self._weights = [frozen(weight.detach()) for weight in weights.read()]
+        found = handover() if self._batch <= FEW else None
+        self._few = None if found is None else Steps(lowered, found)
+        self._many = Packed(lowered, self._weights, self._batch) if found is None else None
 
-    @torch.no_grad()
     def step(self, x: Tensor) -> Tensor:
         """The output ``(B, ...)`` for the next input ``(B, ...)``; the state moves on.
 
         Raises:
             ValueError: an input or state of another shape or type than the stream was opened with.
         """
-        trace, layout = self._lowered.trace, self._compiled.layout
+        found = None if self._few is None else self._few.again(x, self.state, self._weights)
+        output, self.state = self._step(x) if found is None else found
+        return output
+
+    @torch.no_grad()
+    def _step(self, x: Tensor) -> tuple[Tensor, State]:
+        trace = self._lowered.trace
         for view, leaf in zip((*trace.inputs, *trace.states), (x, *tensors(self.state)), strict=True):
             if leaf.shape != (self._batch, *view.shape[1:]) or leaf.dtype != view.dtype:
                 wanted = (self._batch, *view.shape[1:])
                 raise ValueError(f"the stream takes {wanted} of {view.dtype}, got {tuple(leaf.shape)} of {leaf.dtype}")
+        found = None if self._few is None else self._few.first(x, self.state, self._weights, None)
+        if found is None:
+            self._many = self._many or Packed(self._lowered, self._weights, self._batch)
+            found = self._many.step(x, self.state)
+        return found
+
+
+class Packed:
+    """Steps of many rows, for which weights are packed once."""
+
+    def __init__(self, lowered: Lowered, weights: list[Tensor], batch: int) -> None:
+        self._trace, self._how = lowered.trace, recipe(lowered, lowered.program)
+        program, self._dtype = lowered.program, lowered.trace.dtype
+        kept = frozenset(index for index, node in enumerate(program.next) if node in program.outputs)
+        self._compiled = compile_program(program, kept, frozenset(), DTYPES[self._dtype], single=True)
+        self._memory = memory_for(self._compiled, batch, torch.empty(0, dtype=self._dtype))
+        self._weights, self._batch, self._packed = weights, batch, False
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The output and the new state."""
+        layout, dtype = self._compiled.layout, self._dtype
         given = Arguments(
-            [each.unsqueeze(0) for each in features(x, 1, self._how.sequences, trace.dtype)],
-            features(self.state, 1, self._how.states, trace.dtype),
+            [each.unsqueeze(0) for each in features(x, 1, self._how.sequences, dtype)],
+            features(state, 1, self._how.states, dtype),
             [],
             self._weights,
         )
-        new = [torch.empty(1, self._batch, width, dtype=trace.dtype) for width in layout.program.states]
+        new = [torch.empty(1, self._batch, width, dtype=dtype) for width in layout.program.states]
         widths = {node: layout.program.nodes[node].width for node in layout.leaving}
-        leaving = {node: torch.empty(1, self._batch, width, dtype=trace.dtype) for node, width in widths.items()}
+        leaving = {node: torch.empty(1, self._batch, width, dtype=dtype) for node, width in widths.items()}
         call(self._compiled, 1, self._batch, given, leaving, new, self._memory, packed=self._packed)
         self._packed = True
         found = leaving | dict(zip(layout.program.next, new, strict=True))
-        self.state = nested(self._how, [each[0] for each in new], trace.structure)
-        return joined([found[node][0] for node in layout.program.outputs], self._how.output_shape)
+        output = joined([found[node][0] for node in layout.program.outputs], self._how.output_shape)
+        return output, nested(self._how, [each[0] for each in new], self._trace.structure)
 
 
 def _are_whole(lowered: Lowered) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.utils.parametrize import register_parametrization
 
 from recurra.recurrence.state import map_state, tensors
 from tests.nn.helpers import KINDS, F, close, pair, results
@@ -43,6 +44,37 @@ def test_new_weights_and_longer_sequences_are_seen(kind):
     close(results(ours, x, hx), results(theirs, x, hx))
     longer = x.expand(5, -1, -1)
     close(results(ours, longer, hx), results(theirs, longer, hx))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_weights_are_read_where_the_layer_has_them(kind, rows):
+    theirs, ours, x, hx = stepped(kind, rows)
+    for layer in (theirs, ours):
+        layer.weight_hh_l0.data = layer.weight_hh_l0.data.T.contiguous().T
+    close(results(ours, x, hx), results(theirs, x, hx))
+    twice = {name: 2 * value for name, value in theirs.named_parameters()}
+    want, got = (torch.func.functional_call(layer, twice, (x, hx)) for layer in (theirs, ours))
+    close([got[0], *tensors(got[1])], [want[0], *tensors(want[1])])
+    close(results(ours, x, hx), results(theirs, x, hx))
+    for layer in (theirs, ours):
+        register_parametrization(layer, "weight_ih_l0", torch.nn.Tanh())
+    for _ in range(2):
+        close(results(ours, x, hx), results(theirs, x, hx))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_batch_may_come_first_from_now_on(kind):
+    theirs, ours, x, hx = stepped(kind, 2)
+    x, hx = x.transpose(0, 1), map_state(lambda leaf: leaf[:, :1], hx)
+    for batch_first in (False, True, False):  # two steps of one row, one step of two rows
+        rows = hx if not batch_first else map_state(lambda leaf: leaf.expand(-1, 2, -1), hx)
+        for layer in (theirs, ours):
+            layer.batch_first = batch_first
+        for _ in range(2):
+            close(results(ours, x, rows), results(theirs, x, rows))
 
 
 @torch.no_grad()

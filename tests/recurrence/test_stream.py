@@ -1,7 +1,11 @@
 """Single steps and streams against whole sequences."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from torch.nn.utils.parametrize import register_parametrization
 
 from recurra.cells import CELLS
 from recurra.cells.elman import ElmanState
@@ -141,6 +145,128 @@ def test_a_step_sees_what_else_changes_about_the_cell() -> None:
     layer.cell.h.W_x.data = torch.randn(19, 7, dtype=torch.float64)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         layer.step(x[:, 0], state)
+
+
+def transposed(layer: Recurrent) -> None:
+    layer.cell.g.W_h.data = layer.cell.g.W_h.data.T
+
+
+def transposed_in_place(layer: Recurrent) -> None:
+    layer.cell.g.W_h.t_()
+
+
+def moved_within_its_storage(layer: Recurrent) -> None:
+    layer.cell.g.W_x.data = torch.randn(40, 5, dtype=torch.float64)[7:26]
+
+
+def expanded(layer: Recurrent) -> None:
+    layer.cell.g.b.data = torch.randn(1, dtype=torch.float64).expand(19)
+
+
+def tied(layer: Recurrent) -> None:
+    layer.cell.g.W_h = layer.cell.i.W_h
+
+
+def loaded(layer: Recurrent) -> None:
+    layer.load_state_dict({name: 2 * value for name, value in layer.state_dict().items()})
+
+
+def assigned(layer: Recurrent) -> None:
+    layer.load_state_dict({name: 2 * value for name, value in layer.state_dict().items()}, assign=True)
+
+
+def optimised(layer: Recurrent) -> None:
+    for weight in layer.parameters():
+        weight.grad = torch.randn_like(weight)
+    torch.optim.SGD(layer.parameters(), lr=0.1).step()
+
+
+def parametrized(layer: Recurrent) -> None:
+    register_parametrization(layer.cell.g, "W_h", torch.nn.Tanh())
+
+
+def derived(layer: Recurrent) -> None:
+    class Derived(torch.Tensor):
+        pass
+
+    layer.cell.g.W_h.data = torch.randn(19, 19, dtype=torch.float64)
+    layer.cell.g.W_h = torch.nn.Parameter(layer.cell.g.W_h.data.as_subclass(Derived))
+
+
+def hooked(layer: Recurrent) -> None:
+    layer.cell.g.register_forward_hook(lambda module, given, found: found / 2)
+
+
+EDITS = [transposed, transposed_in_place, moved_within_its_storage, expanded, tied, loaded, assigned, optimised]
+EDITS += [parametrized, derived, hooked]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
+def test_the_next_step_sees_an_edit(edit: Callable[[Recurrent], None]) -> None:
+    layer, x = stepped("lstm", 1)
+    state = LSTMState(*torch.randn(2, 1, 19, dtype=torch.float64))
+    before, _ = layer.step(x[:, 0], state)
+    edit(layer)
+    for _ in range(2):
+        assert_same_step(layer, x[:, 0], state)
+    assert not torch.allclose(layer.step(x[:, 0], state)[0], before, rtol=1e-9)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_step_looks_at_what_it_is_given(stream: bool) -> None:
+    layer, x = stepped("lstm", 2)
+    state = LSTMState(*torch.randn(2, 2, 19, dtype=torch.float64))
+    opened = layer.stream(2, state)
+
+    def step(x: torch.Tensor, state: LSTMState) -> torch.Tensor:
+        opened.state = state
+        return opened.step(x) if stream else layer.step(x, state)[0]
+
+    want = step(x[:, 0], state)
+    wide = torch.randn(2, 9, dtype=torch.float64)
+    wide[:, 2:7] = x[:, 0]
+    apart = LSTMState(*(torch.stack([leaf, leaf], dim=2)[..., 1] for leaf in state))
+    assert torch.equal(step(wide[:, 2:7], apart), want)
+    assert torch.equal(step(x[:, 0].clone().requires_grad_(), state), want)
+    with torch.inference_mode():
+        inside = step(x[:, 0], state)
+    assert torch.equal(inside, want) and torch.equal(step(inside[:, :5], state), step(want[:, :5], state))
+    with pytest.raises((RuntimeError, ValueError)):
+        step(x[:, 0].float(), state)
+    with pytest.raises((RuntimeError, ValueError)):
+        step(x[:1, 0], state)
+    assert torch.equal(step(x[:, 0], state), want)
+
+
+@torch.no_grad()
+def test_threads_may_step_the_same_layer() -> None:
+    layer, x = stepped("gru", 3)
+
+    def run(seed: int) -> torch.Tensor:
+        with torch.no_grad():
+            state = layer.initial_state(3)._replace(h=torch.full((3, 19), seed / 9, dtype=torch.float64))
+            for t in range(200):
+                output, state = layer.step(x[:, t % 6], state)
+        return output
+
+    want = [run(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        assert all(map(torch.equal, threads.map(run, range(8)), want))
+
+
+@torch.no_grad()
+def test_without_the_exchange_interface_steps_go_the_ordinary_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recurra.recurrence.stream.handover", lambda: None)
+    layer, x = layer_and_sequence("lstm", torch.float64, 2)
+    layer(x)
+    state = LSTMState(*torch.randn(2, 2, 19, dtype=torch.float64))
+    for _ in range(3):
+        assert_same_step(layer, x[:, 0], state)
+    assert layer.plans.stepper is None
+    stream = layer.stream(2, state)
+    torch.testing.assert_close(stream.step(x[:, 0]), layer.cell(x[:, 0], state)[0], rtol=0, atol=1e-14)
 
 
 @torch.no_grad()

@@ -46,11 +46,14 @@ def pool() -> Pool | None:
 
 def threads() -> int:
     """How many threads a loop may use here: one in a forked child, within a parallel region, or without a pool."""
-    most = torch.get_num_threads()
-    if most == 1 or _forked:
-        return 1
-    found = pool()
-    return 1 if found is None or found.inside() else most
+    team = most()
+    found = None if team == 1 else pool()
+    return 1 if found is None or found.inside() else team
+
+
+def most() -> int:
+    """The same, of a loop that was given threads before, outside of parallel regions."""
+    return 1 if _forked else torch.get_num_threads()
 
 
 def parallel() -> int:

@@ -97,7 +97,8 @@ class Single:
 
     def _run(self, ready: "Ready", given: list[Tensor], weights: list[Tensor]) -> list[Tensor] | None:
         new = list(map(torch.empty_like, ready.like))
-        team = ready.team if ready.team == 1 or perf_counter() - ready.last < IDLE else 1
+        awake = ready.team > 1 and perf_counter() - ready.last < IDLE
+        team = min(ready.team, pool.most()) if awake else 1
         answer = self._handover([*given, *weights, *new], ready.table, team)
         if answer == SCATTERED:
             together = [*map(Tensor.contiguous, given), *map(Tensor.contiguous, weights), *new]
