@@ -111,7 +111,7 @@ class Recurrent(nn.Module):
         return found
 
     def stream(self, batch_size: int, state: State | None = None) -> Stream:
-        """A stream with the weights as they are now, packed once and frozen, for many steps of many rows.
+        """A stream with the weights as they are now, frozen, and packed once where it has more than a few rows.
 
         Args:
             state: where it begins; the initial state where it is not given.
