@@ -30,7 +30,7 @@ lint: install
 
 RESULTS := benchmarks/results
 
-# six shapes in float32 and bfloat16 beside every peer that is installed, in a few minutes
+# six shapes in float32 and bfloat16 beside every peer that is installed, in about ten minutes
 bench: install
 	$(BIN)/recurra bench --precision both --json $(RESULTS)/recurrence.json --chart $(RESULTS)/recurrence.png
 
