@@ -111,7 +111,8 @@ def hoisted_matrices(schedule: Schedule, weights: Sequence[Tensor], bfloat16: bo
         bfloat16: whether they are to be rounded to it.
     """
     program = schedule.program
-    found = {operand: _stacked(program, products, weights).T for operand, products in _hoisting(schedule).groups}
+    groups = _hoisting(schedule).groups
+    found = {operand: exact(_stacked(program, products, weights)).T for operand, products in groups}
     return {operand: matrix.bfloat16() if bfloat16 else matrix for operand, matrix in found.items()}
 
 
@@ -209,11 +210,11 @@ def _sum_of_products(
 ) -> Tensor:
     """One product for each run of operands that lie side by side."""
     operand = {part: flat[_product(program, part).operand] for part in parts}
+    matrices = {part: exact(_matrix(program, part, weights)).T for part in parts}
     total: Tensor | None = None
     for run in neighbours(parts, operand):
         joint = joined_columns([operand[part] for part in run])
-        blocks = torch.cat([_matrix(program, part, weights).T for part in run]) if len(run) > 1 else None
-        matrix = _matrix(program, run[0], weights).T if blocks is None else blocks
+        matrix = torch.cat([matrices[part] for part in run]) if len(run) > 1 else matrices[run[0]]
         total = exact(product_of(joint, matrix, bfloat16)) if total is None else _added(total, joint, matrix, bfloat16)
     assert total is not None
     return total
@@ -256,8 +257,8 @@ def _added(total: Tensor, left: Tensor, right: Tensor, bfloat16: bool) -> Tensor
 
 
 def exact(value: Tensor) -> Tensor:
-    """The numbers of a series as they are computed with."""
-    return value.float() if value.dtype == torch.bfloat16 else value
+    """The numbers of a series or matrix as they are computed with."""
+    return value.float() if value.dtype in (torch.bfloat16, torch.int8) else value
 
 
 def summing_type(value: Tensor) -> torch.dtype:

@@ -105,6 +105,8 @@ def _no_function_modes() -> Iterator[None]:
 
 def _weights(cell: nn.Module, lowered: Lowered) -> GraphModule:
     """The program's weights from the cell's parameters, as a graph."""
-    values = [torch.empty(fetch(cell, name).shape, dtype=lowered.trace.dtype) for name in lowered.parameters]
+    given = {name: fetch(cell, name) for name in lowered.parameters}
+    types = {name: torch.int8 if each.dtype == torch.int8 else lowered.trace.dtype for name, each in given.items()}
+    values = [torch.empty(each.shape, dtype=types[name]) for name, each in given.items()]
     made = make_fx(lambda *given: lowered.weights(dict(zip(lowered.parameters, given, strict=True))))(*values)
     return GraphModule(made, made.graph)  # of the plain kind, whose code dynamo reads

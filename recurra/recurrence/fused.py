@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.check import disagreement
+from recurra.recurrence.int8 import by_int8
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
 from recurra.recurrence.operator import run
@@ -100,7 +101,7 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
     kind = _kind(request.inputs, request.state, 2)
     x = map_state(lambda leaf: leaf[:, 0], request.inputs)
     try:
-        lowered = lower(trace(cell, x, request.state))
+        lowered = by_int8(lower(trace(cell, x, request.state)))
     except NotFused as fault:
         # another, that has not come through frames: they would hold the inputs as long as the plan is kept
         return Plan(cell, kind, None, NotFused(fault.reason, fault.place, fault.operation), set())

@@ -115,7 +115,7 @@ def evaluate(
     """
     wanted = set(wanted)
     values = dict(known)
-    like = next(iter([*known.values(), *weights]), torch.empty(0))
+    like = next((each for each in (*known.values(), *weights) if each.is_floating_point()), torch.empty(0))
     for index in sorted(ancestors(program, wanted, known) - known.keys()):
         values[index] = _value(program.nodes[index], values, weights, like, _rounded if program.bfloat16 else _exact)
     return {index: values[index] for index in wanted}
@@ -145,7 +145,9 @@ def _value(node: Node, values: Mapping[int, Tensor], weights: Sequence[Tensor], 
             return value.expand(*value.shape[:-1], node.width)
         case Product():
             block = weights[node.index][_range(node.rows), _range(node.columns)]
-            return F.linear(factor(values[node.operand]), factor(block.T if node.transposed else block))
+            value = values[node.operand]
+            block = block.to(value) if block.dtype == torch.int8 else block
+            return F.linear(factor(value), factor(block.T if node.transposed else block))
         case Reduce():
             value = values[node.operand]
             return value.sum(-1, keepdim=True) if node.operation == "sum" else value.amax(-1, keepdim=True)

@@ -5,7 +5,7 @@ are kept, to be made again with the real parameters before each run. Slices and 
 the program reads the parameter itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -69,7 +69,7 @@ class Lowered:
                 tensor = tensor.reshape(-1)
                 tensor = tensor.as_strided(sizes, strides, tensor.storage_offset() + offset)
             tensor = tensor if tensor.shape == shape else tensor.reshape(shape)
-            found.append(tensor.to(self.trace.dtype))
+            found.append(tensor if tensor.dtype == torch.int8 else tensor.to(self.trace.dtype))
         return found
 
     def invariants(self, values: Mapping[str, Tensor]) -> dict[View, Tensor]:
@@ -263,9 +263,7 @@ class _Lowering:
         read = sorted({node.index for node in nodes if isinstance(node, Read) and node.kind == "sequence"})
         nodes = tuple(_renumbered(node, used, read) for node in nodes)
         sources = tuple(weights[index] for index in used)
-        calls = self._needed({source.view for source in sources})
-        storages = {view.storage for call in calls for view in views_in((call.args, call.kwargs))}
-        storages |= {source.view.storage for source in sources}
+        calls = needed(self.trace, self.calls, {source.view for source in sources})
         sequences = tuple(self.parts["sequence"][index] for index in read if index >= 0)
         states = tuple(self.parts["state"])
         return Lowered(
@@ -282,23 +280,31 @@ class _Lowering:
             states=states,
             output_shape=self.trace.output.shape[1:],
             state_shapes=tuple(view.shape[1:] for view in self.trace.states),
-            parameters=tuple(name for name, view in self.trace.named.items() if view.storage in storages),
+            parameters=read_by(self.trace, calls, sources),
             trace=self.trace,
             sources=sources,
             calls=calls,
         )
 
-    def _needed(self, views: set[View]) -> tuple[Call, ...]:
-        """The calls that make the invariants ``views``, or write into their memory."""
-        kept = []
-        known = {*self.trace.named.values(), *self.trace.constants}
-        views = views - known
-        for call in reversed(self.calls):
-            writes = call.function._schema.is_mutable and call.results[0].storage in {view.storage for view in views}
-            if writes or not views.isdisjoint(call.results):
-                kept.append(call)
-                views = views.union(views_in((call.args, call.kwargs))) - known
-        return tuple(reversed(kept))
+
+def needed(trace: Trace, calls: Sequence[Call], views: set[View]) -> tuple[Call, ...]:
+    """The calls that make the invariants ``views``, or write into their memory."""
+    kept = []
+    known = {*trace.named.values(), *trace.constants}
+    views = views - known
+    for call in reversed(calls):
+        writes = call.function._schema.is_mutable and call.results[0].storage in {view.storage for view in views}
+        if writes or not views.isdisjoint(call.results):
+            kept.append(call)
+            views = views.union(views_in((call.args, call.kwargs))) - known
+    return tuple(reversed(kept))
+
+
+def read_by(trace: Trace, calls: Sequence[Call], sources: Sequence[WeightSource]) -> tuple[str, ...]:
+    """The names of the tensors that calls and sources read."""
+    storages = {view.storage for call in calls for view in views_in((call.args, call.kwargs))}
+    storages |= {source.view.storage for source in sources}
+    return tuple(name for name, view in trace.named.items() if view.storage in storages)
 
 
 def _kept(nodes: list[Node], roots: set[int]) -> tuple[tuple[Node, ...], dict[int, int]]:

@@ -45,9 +45,14 @@ def run(
     last states. Gradients flow to every input that requires one.
 
     With the ``packing`` of a ragged batch, which no captured graph takes, sequences and outputs are packed.
+
+    Raises:
+        ValueError: gradients are wanted, and weights are kept as int8.
     """
     lists = list(sequences), list(states), list(rows), list(weights)
     wanted = wanted_of(lists)
+    if wanted and program_of(program).int8:
+        raise ValueError("weights kept as int8 are for inference: call the layer under torch.no_grad(), or detach x")
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
     elif wanted:

@@ -30,7 +30,7 @@ def parse(text: str) -> Program:
         ValueError: no program prints like this; the line is named.
     """
     first, *lines = text.split("\n")
-    given = dict.fromkeys(("sequences", "states", "rows", "weights", "next", "outputs"), "")
+    given = dict.fromkeys(("sequences", "states", "rows", "weights", "int8", "next", "outputs"), "")
     nodes: list[Node] = []
     sums: list[Outer | Total] = []
     for line in lines:
@@ -42,7 +42,7 @@ def parse(text: str) -> Program:
         else:
             given[name] = rest
     weights = tuple(map(_numbers, given.pop("weights").split()))
-    lists = {name: _numbers(given[name]) for name in ("sequences", "states", "rows", "next", "outputs")}
+    lists = {name: _numbers(given[name]) for name in ("sequences", "states", "rows", "int8", "next", "outputs")}
     words = first.split()
     program = Program(
         **lists,

@@ -154,6 +154,7 @@ class Program:
         sums: what is accumulated over the steps (the gradients of what stays the same).
         backwards: whether the steps are taken from the last to the first.
         bfloat16: whether products are of weights and operands rounded to bfloat16; their sums, and all else, are not.
+        int8: the weights, matrices that only products read, whose numbers are int8.
     """
 
     sequences: tuple[int, ...]
@@ -166,6 +167,7 @@ class Program:
     sums: tuple[Outer | Total, ...] = ()
     backwards: bool = False
     bfloat16: bool = False
+    int8: tuple[int, ...] = ()
     text: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -217,6 +219,8 @@ def _lines(program: Program) -> Iterator[str]:
     for name in ("sequences", "states", "rows"):
         yield " ".join([name, *map(str, getattr(program, name))])
     yield " ".join(["weights", *("x".join(map(str, shape)) for shape in program.weights)])
+    if program.int8:
+        yield " ".join(["int8", *map(str, program.int8)])
     for index, node in enumerate(program.nodes):
         yield f"%{index} = {node}"
     yield f"next {_ids(program.next)}".strip()

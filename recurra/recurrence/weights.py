@@ -5,6 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.guard import fetch, named_tensors
@@ -59,7 +60,7 @@ def _homes(cell: nn.Module, lowered: Lowered) -> list[tuple[dict[str, Any], str,
     found = []
     for view, shape, picked in lowered.sources:
         path = paths.get(view)
-        if path is None or picked is not None or values[path].shape != shape or view.dtype != lowered.trace.dtype:
+        if path is None or picked is not None or values[path].shape != shape or view.dtype not in (lowered.trace.dtype, torch.int8):
             return None
         owner_path, _, name = path.rpartition(".")
         owner = vars(cell.get_submodule(owner_path))

@@ -37,21 +37,21 @@ class Factors:
     def _pack_tile(self, tile: Tile, blocks: Blocks, share: tuple[Value, Value]) -> None:
         builder, depth, size = self.builder, int64(self._product(tile).depth), int64(len(tile.columns))
         kinds = [POINTER, *[INT64] * 3, POINTER, INT64, INT64]
-        kernel = declare(builder.module, self.kernels.dtype, self.kernels.pack(), kinds)
+        kernel = declare(builder.module, self.kernels.dtype, self.kernels.pack(tile.int8), kinds)
 
         def block(index: Value) -> None:
             panel = self.panel(tile, index)
             for column, (product, vector) in enumerate(tile.columns):
-                pointer, stride_n, stride_k = self.places.given["product", product]
+                _, stride_n, stride_k = self.places.given["product", product]
                 unit = builder.add(self.places.unit(blocks, index), int64(vector * self.layout.lanes))
-                start = self.places.at(pointer, builder.mul(unit, stride_n))
+                start = self.places.in_matrix(product, builder.mul(unit, stride_n))
                 builder.call(kernel, [start, stride_n, stride_k, depth, panel, size, int64(column)])
 
         repeat(builder, *share, block)
 
     def panel(self, tile: Tile, block: Value) -> Value:
         """The packed weights of a tile for one block of features."""
-        size = self.depth(tile) * len(tile.columns) * self.layout.lanes
+        size = self.depth(tile) * len(tile.columns) * self.layout.lanes // (4 if tile.int8 else 1)
         start = self.builder.add(int64(tile.panel), self.builder.mul(block, int64(size)))
         return self.places.at(self.places.word["panels"], start)
 

@@ -30,8 +30,8 @@ the loop's arguments; ``parallel``: what opens a parallel region."""
 
 def expected(shape: tuple[int, ...], dtype: torch.dtype) -> list[int]:
     """How a tensor has to be: its dimensions and type as DLPack has them in one word, and its shape."""
-    floating, lanes = 2, 1
-    return [len(shape) | floating << 32 | dtype.itemsize * 8 << 40 | lanes << 48, *shape]
+    kind, lanes = 2 if dtype.is_floating_point else 0, 1
+    return [len(shape) | kind << 32 | dtype.itemsize * 8 << 40 | lanes << 48, *shape]
 
 
 class _Exchange(ctypes.Structure):

@@ -17,7 +17,8 @@ class Tile(NamedTuple):
         columns: for each vector of the result a product node, and which vector of the block it is.
         place: the first vector of the result in the block's working memory.
         accumulate: whether the result is added to what stands there.
-        panel: where its packed weights begin, in elements.
+        panel: where its packed weights begin, in elements of the float type.
+        int8: whether these are of int8, four of which take the place of a float32.
     """
 
     operand: int
@@ -25,6 +26,12 @@ class Tile(NamedTuple):
     place: int
     accumulate: bool
     panel: int
+    int8: bool
+
+    @property
+    def kernel(self) -> tuple[int, bool]:
+        """Which one: how many vectors it computes, and whether of int8."""
+        return len(self.columns), self.int8
 
 
 class Blocks(NamedTuple):
@@ -229,11 +236,12 @@ def _tiles(
     for stage, its in enumerate(schedule.stages):
         for position, group in enumerate(its.groups):
             tiles = []
-            for operand, columns, place, accumulate in _calls(schedule.program, group, blocks[group.width].vectors):
-                tiles.append(Tile(operand, columns, place, accumulate, size))
-                depth = schedule.program.nodes[columns[0][0]].depth  # type: ignore[union-attr]
-                places = bfloat16.places(depth) if pairs else depth
-                size += blocks[group.width].number * places * len(columns) * lanes
+            for operand, columns, place, accumulate, int8 in _calls(schedule.program, group, blocks[group.width].vectors):
+                first = schedule.program.nodes[columns[0][0]]
+                assert isinstance(first, Product)
+                tiles.append(Tile(operand, columns, place, accumulate, size, int8))
+                places = bfloat16.places(first.depth) if pairs else first.depth
+                size += blocks[group.width].number * places * len(columns) * lanes // (4 if int8 else 1)
             found[stage, position] = tuple(tiles)
     return found, size
 
@@ -252,9 +260,11 @@ def _rounded(schedule: Schedule, pairs: bool) -> tuple[tuple[dict[int, int], ...
     return tuple(found), most
 
 
-def _calls(program: Program, group: Group, vectors: int) -> list[tuple[int, tuple[tuple[int, int], ...], int, bool]]:
-    """Runs of neighbouring results that one operand contributes to: (operand, columns, place, accumulate)."""
-    runs: list[tuple[int, list[tuple[int, int]], int, bool]] = []
+def _calls(
+    program: Program, group: Group, vectors: int
+) -> list[tuple[int, tuple[tuple[int, int], ...], int, bool, bool]]:
+    """Runs of neighbouring results that one operand contributes to: (operand, columns, place, accumulate, int8)."""
+    runs: list[tuple[int, list[tuple[int, int]], int, bool, bool]] = []
     turns = max((len(parts) for parts in group.products.values()), default=0)
     for turn in range(turns):
         for place, parts in enumerate(group.products.values()):
@@ -262,17 +272,19 @@ def _calls(program: Program, group: Group, vectors: int) -> list[tuple[int, tupl
                 continue
             node = program.nodes[parts[turn]]
             assert isinstance(node, Product)
+            int8 = node.index in program.int8
             columns = [(parts[turn], vector) for vector in range(vectors)]
             last = runs[-1] if runs else None
             fits = (
                 last is not None
                 and last[0] == node.operand
                 and last[3] == (turn > 0)
+                and last[4] == int8
                 and last[2] + len(last[1]) == place * vectors
                 and len(last[1]) + vectors <= max(COLUMNS, vectors)
             )
             if fits and last is not None:
                 last[1].extend(columns)
             else:
-                runs.append((node.operand, columns, place * vectors, turn > 0))
-    return [(operand, tuple(columns), place, accumulate) for operand, columns, place, accumulate in runs]
+                runs.append((node.operand, columns, place * vectors, turn > 0, int8))
+    return [(operand, tuple(columns), *rest) for operand, columns, *rest in runs]

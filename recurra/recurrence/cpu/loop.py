@@ -232,13 +232,13 @@ class _Generator:
             ahead = self.places.at(following, self.builder.mul(run, int64(depth * self.layout.lanes)))
             more = int64(int(tile.accumulate))
             self._call_tile(
-                len(tile.columns), rows, [values, source.stride, panel, int64(depth), out, stride, more, ahead]
+                tile.kernel, rows, [values, source.stride, panel, int64(depth), out, stride, more, ahead]
             )
 
-    def _call_tile(self, columns: int, rows: Value, arguments_: list[Value]) -> None:
+    def _call_tile(self, kernel: tuple[int, bool], rows: Value, arguments_: list[Value]) -> None:
         """The kernel for just as many rows, from the table."""
         builder = self.builder
-        index = builder.add(int64(self.offsets[columns]), rows)
+        index = builder.add(int64(self.offsets[kernel]), rows)
         place = builder.gep(self.places.word["kernels"], [index], source_etype=INT64)
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in arguments_])
         builder.call(builder.load(place, typ=FunctionPointer(kind)), arguments_)
@@ -259,13 +259,14 @@ class _Generator:
             for turn, part in enumerate(parts):
                 product = self.program.nodes[part]
                 assert isinstance(product, Product)
-                pointer, stride_n, stride_k = self.places.given["product", part]
-                address = self.kernels.columns() if product.transposed else self.kernels.dots()
+                _, stride_n, stride_k = self.places.given["product", part]
+                kernel = self.kernels.columns if product.transposed else self.kernels.dots
+                address = kernel(product.index in self.program.int8)
                 stride = stride_k if product.transposed else stride_n
                 kinds = [POINTER, INT64, INT64, POINTER, INT64, INT64, INT64, POINTER, INT64, INT64]
                 source = step.places[product.operand][0]
                 values, out = self.places.address(source, begin, int64(0)), self.places.address(target, begin, start)
-                weights = self.places.at(pointer, builder.mul(start, stride_n))
+                weights = self.places.in_matrix(part, builder.mul(start, stride_n))
                 depth, more = int64(product.depth), int64(int(turn > 0))
                 builder.call(
                     declare(self.module, self.dtype, address, kinds),

@@ -15,7 +15,8 @@ import torch
 
 Level = Literal["avx512", "avx2", "sse", "neon"]
 DType = Literal["float32", "float64"]
-BYTES: dict[DType, int] = {"float32": 4, "float64": 8}
+Element = DType | Literal["int8"]
+BYTES: dict[Element, int] = {"float32": 4, "float64": 8, "int8": 1}
 DTYPES: dict[torch.dtype, DType] = {torch.float32: "float32", torch.float64: "float64"}
 
 _lock = threading.RLock()  # LLVM's context, shared with other users of llvmlite in the process, is not thread-safe

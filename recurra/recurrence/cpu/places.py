@@ -6,10 +6,11 @@ from typing import NamedTuple
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.control import if_so, smaller
+from recurra.recurrence.cpu.int8 import Widened
 from recurra.recurrence.cpu.layout import NUMBERS, WORDS, Blocks, Layout, arguments
 from recurra.recurrence.cpu.machine import DType
 from recurra.recurrence.cpu.vector import INT64, POINTER, Value, Vectors, int64
-from recurra.recurrence.program import Read, Weight
+from recurra.recurrence.program import Product, Read, Weight
 
 
 class Place(NamedTuple):
@@ -58,6 +59,12 @@ class Places:
     def at(self, pointer: Value, index: Value) -> Value:
         """The address of an element."""
         return self._one.at(pointer, index)
+
+    def in_matrix(self, product: int, index: Value) -> Value:
+        """The address of an element of a product's matrix."""
+        node = self.program.nodes[product]
+        at = Widened(self._one).at if isinstance(node, Product) and node.index in self.program.int8 else self.at
+        return at(self.given["product", product][0], index)
 
     def address(self, place: Place, row: Value, feature: Value) -> Value:
         at = self._one.half_at if place.half else self.at

@@ -40,8 +40,8 @@ class Kernels:
             return 2 * amx.ROWS
         return min(max(1, (self.machine.registers - vectors - 1) // vectors), 8)
 
-    def tile(self, vectors: int, rows: int) -> int:
-        """`tile.emit_tile`'s function for so many vectors and rows.
+    def tile(self, vectors: int, rows: int, int8: bool = False) -> int:
+        """`tile.emit_tile`'s function for so many vectors and rows, of a panel of int8 or of the float type.
 
         Raises:
             ValueError: sizes below one.
@@ -54,15 +54,15 @@ class Kernels:
                 amx.emit_amx_tile(module, vectors, rows)
             else:
                 times = pairs.dot if self.pairs else Vectors.fma
-                emit_tile(module, self.dtype, self.lanes, vectors, rows, times)
+                emit_tile(module, self.dtype, self.lanes, vectors, rows, times, int8)
 
-        return self._address("tile", emit, vectors, rows)
+        return self._address("tile", emit, vectors, rows, int8)
 
-    def pack(self) -> int:
+    def pack(self, int8: bool = False) -> int:
         """`tile.emit_pack`'s function, or `pairs.emit_pack_pairs`'s."""
         if self.pairs:
             return self._address("pack", lambda module: pairs.emit_pack_pairs(module, self.lanes))
-        return self._address("pack", lambda module: emit_pack(module, self.dtype, self.lanes))
+        return self._address("pack", lambda module: emit_pack(module, "int8" if int8 else self.dtype, self.lanes), int8)
 
     def round(self) -> int:
         """`pairs.emit_round`'s function."""
@@ -72,13 +72,13 @@ class Kernels:
         """`pairs.emit_collect`'s function."""
         return self._address("collect", lambda module: pairs.emit_collect(module, self.lanes))
 
-    def dots(self) -> int:
+    def dots(self, int8: bool = False) -> int:
         """`streaming.emit_dots`'s function."""
-        return self._address("dots", lambda module: emit_dots(module, self.dtype, self.lanes))
+        return self._address("dots", lambda module: emit_dots(module, self.dtype, self.lanes, int8), int8)
 
-    def columns(self) -> int:
+    def columns(self, int8: bool = False) -> int:
         """`streaming.emit_columns`'s function."""
-        return self._address("columns", lambda module: emit_columns(module, self.dtype, self.lanes))
+        return self._address("columns", lambda module: emit_columns(module, self.dtype, self.lanes, int8), int8)
 
     def _address(self, name: str, emit: Callable[[ir.Module], None], *sizes: int) -> int:
         key: tuple[str | int, ...] = (name, *sizes)

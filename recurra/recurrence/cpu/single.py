@@ -27,6 +27,7 @@ class Single:
     """A program compiled for single steps of few rows.
 
     Attributes:
+        kinds: the types of the weights.
         words: the loop's arguments but the first ones, 0 for each address.
         entries: for each address its place among the arguments, the tensor, and bytes behind its start. Tensors are
             counted in the order of a step's: sequences, states, weights, new states, outputs.
@@ -40,6 +41,7 @@ class Single:
         self.program, self.dtype = self.compiled.layout.program, dtype
         self._handover, self._local = handover.call, Local()
         program = self.program
+        self.kinds = [torch.int8 if index in program.int8 else dtype for index in range(len(program.weights))]
         self._states = len(program.sequences)
         self._weights = self._states + len(program.states)
         self._new = self._weights + len(program.weights)
@@ -64,7 +66,7 @@ class Single:
                 node = self.program.nodes[index]
                 assert isinstance(node, Product)
                 row = self.program.weights[node.index][1]
-                start = (node.rows.start * row + node.columns.start) * self.dtype.itemsize
+                start = (node.rows.start * row + node.columns.start) * self.kinds[node.index].itemsize
                 return [(self._weights + node.index, start)], (1, row) if node.transposed else (row, 1)
             case "vector":
                 return [(self._weights + index, 0)], ()
@@ -131,12 +133,13 @@ class Ready:
         outputs = [_shape(rows, program.nodes[node].width, time) for node in program.outputs]
         self.like = [torch.empty(shape, dtype=dtype) for shape in (*states, *outputs)]
         shapes = [*sequences, *states, *program.weights, *states, *outputs]
+        kinds = [dtype] * len(sequences + states) + single.kinds + [dtype] * len(states + outputs)
         barrier = torch.zeros(BARRIER_BYTES // 8, dtype=torch.int64)
         scratch = torch.empty(2 * rows * single.compiled.layout.scratch_size, dtype=dtype)
         head = {"steps": 1, "batch": rows, "by_rows": 0 if by_rows else rows + 1}
         head |= {"barrier": barrier.data_ptr(), "scratch": scratch.data_ptr()}
         arrays = {
-            "expected*": _array([expected(shape, dtype) for shape in shapes]),
+            "expected*": _array([expected(*each) for each in zip(shapes, kinds, strict=True)]),
             "entry*": _array(single.entries),
             "copy*": _array([(*copy, rows * width * dtype.itemsize) for *copy, width in single.copies]),
             "words*": _array([[head.get(name, 0) for name in WORDS], single.words]),

@@ -3,6 +3,7 @@
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.control import counted, each, open_function, product, whole
+from recurra.recurrence.cpu.int8 import Widened
 from recurra.recurrence.cpu.vector import DType, Value, Vectors, int64
 
 TOGETHER = 8  # rows of weights that are read at the same time
@@ -10,14 +11,18 @@ TOGETHER = 8  # rows of weights that are read at the same time
 SIGNATURE = "a* lda rows w* ldw n k out* ldo accumulate"
 
 
-def emit_dots(module: ir.Module, dtype: DType, lanes: int) -> None:
+def emit_dots(module: ir.Module, dtype: DType, lanes: int, int8: bool = False) -> None:
     """``dots(a*, lda, rows, w*, ldw, n, k, out*, ldo, accumulate)``: products with the transpose of w.
 
     out[r * ldo + j] = (out or 0) + sum over k of a[r * lda + k] * w[j * ldw + k]. Lane l adds up the k = l, L + l,
     2 L + l …, and the lanes are added in halves: the bits depend neither on n nor on the other rows.
+
+    Args:
+        int8: whether w is of int8.
     """
     builder, (a, lda, rows, w, ldw, n, k, out, ldo, accumulate) = open_function(module, "dots", SIGNATURE)
     v, results = Vectors(builder, module, dtype, lanes), Vectors(builder, module, dtype, TOGETHER)
+    matrix = Widened(v) if int8 else v
     going_on = builder.select(builder.icmp_signed("!=", accumulate, int64(0)), n, int64(0))
     most, last = whole(builder, k, lanes), builder.sub(n, int64(1))
     tail = v.first(builder.sub(k, most))
@@ -26,7 +31,7 @@ def emit_dots(module: ir.Module, dtype: DType, lanes: int) -> None:
         # past the last row of w, that row again: its sums are not stored
         numbers = [builder.add(j, int64(i)) for i in range(TOGETHER)]
         numbers = [builder.select(builder.icmp_signed("<", i, last), i, last) for i in numbers]
-        weights = [v.at(w, product(builder, i, ldw)) for i in numbers]
+        weights = [matrix.at(w, product(builder, i, ldw)) for i in numbers]
         stored, added = (results.first(builder.sub(end, j)) for end in (n, going_on))
 
         def one_row(r: Value) -> None:
@@ -34,11 +39,11 @@ def emit_dots(module: ir.Module, dtype: DType, lanes: int) -> None:
 
             def step(index: Value, sums: list[Value]) -> list[Value]:
                 x = v.load(row, index)
-                return [v.fma(x, v.load(weight, index), total) for weight, total in zip(weights, sums, strict=True)]
+                return [v.fma(x, matrix.load(weight, index), total) for weight, total in zip(weights, sums, strict=True)]
 
             sums = counted(builder, 0, most, lanes, [v.constant(0.0)] * TOGETHER, step)
             x = v.load_masked(row, most, tail)
-            ends = [v.load_masked(weight, most, tail) for weight in weights]
+            ends = [matrix.load_masked(weight, most, tail) for weight in weights]
             total = v.totals([v.fma(x, end, total) for end, total in zip(ends, sums, strict=True)])
             results.store_masked(results.add(results.load_masked(out, place, added), total), out, place, stored)
 
@@ -48,15 +53,19 @@ def emit_dots(module: ir.Module, dtype: DType, lanes: int) -> None:
     builder.ret_void()
 
 
-def emit_columns(module: ir.Module, dtype: DType, lanes: int) -> None:
+def emit_columns(module: ir.Module, dtype: DType, lanes: int, int8: bool = False) -> None:
     """``columns(a*, lda, rows, w*, ldw, n, k, out*, ldo, accumulate)``: products with w as it is.
 
     out[r * ldo + j] = (out or 0) + sum over k of a[r * lda + k] * w[k * ldw + j], added strictly in the order of k:
     bit for bit what `tile.emit_tile` gives. Rows of w are read along, some together, and out is passed over again
     and again, so that memory is read in order.
+
+    Args:
+        int8: whether w is of int8.
     """
     builder, (a, lda, rows, w, ldw, n, k, out, ldo, accumulate) = open_function(module, "columns", SIGNATURE)
     v = Vectors(builder, module, dtype, lanes)
+    matrix = Widened(v) if int8 else v
     most_columns = whole(builder, n, lanes)
     tail = v.first(builder.sub(n, most_columns))
 
@@ -67,7 +76,7 @@ def emit_columns(module: ir.Module, dtype: DType, lanes: int) -> None:
 
     def add(together: int, index: Value) -> None:
         numbers = [builder.add(index, int64(i)) for i in range(together)]
-        weights = [v.at(w, product(builder, i, ldw)) for i in numbers]
+        weights = [matrix.at(w, product(builder, i, ldw)) for i in numbers]
 
         def one_row(r: Value) -> None:
             row, given = v.at(out, product(builder, r, ldo)), v.at(a, product(builder, r, lda))
@@ -79,10 +88,10 @@ def emit_columns(module: ir.Module, dtype: DType, lanes: int) -> None:
                 return total
 
             def some(j: Value) -> None:
-                v.store(sum_up(v.load(row, j), [v.load(weight, j) for weight in weights]), row, j)
+                v.store(sum_up(v.load(row, j), [matrix.load(weight, j) for weight in weights]), row, j)
 
             each(builder, 0, most_columns, lanes, some)
-            ends = [v.load_masked(weight, most_columns, tail) for weight in weights]
+            ends = [matrix.load_masked(weight, most_columns, tail) for weight in weights]
             end = sum_up(v.load_masked(row, most_columns, tail), ends)
             v.store_masked(end, row, most_columns, tail)
 

@@ -17,12 +17,12 @@ def limits(layout: Layout, kernels: Kernels) -> dict[tuple[int, int], int]:
     }
 
 
-def offsets(layout: Layout, kernels: Kernels) -> dict[int, int]:
-    """Where the kernels of so many vectors begin in the table; their numbers of rows follow, from 0 on."""
+def offsets(layout: Layout, kernels: Kernels) -> dict[tuple[int, bool], int]:
+    """Where each tile's kernels begin in the table; their numbers of rows follow, from 0 on."""
     found, size = {}, 0
-    for vectors in sorted({len(tile.columns) for tiles in layout.tiles.values() for tile in tiles}):
-        found[vectors] = size
-        size += kernels.rows_limit(vectors) + 1
+    for kernel in sorted({tile.kernel for tiles in layout.tiles.values() for tile in tiles}):
+        found[kernel] = size
+        size += kernels.rows_limit(kernel[0]) + 1
     return found
 
 
@@ -32,8 +32,8 @@ class Table:
     def __init__(self, layout: Layout, kernels: Kernels) -> None:
         self._kernels, self._offsets = kernels, offsets(layout, kernels)
         most = limits(layout, kernels)
-        self._uses = {(len(tile.columns), most[group]) for group, tiles in layout.tiles.items() for tile in tiles}
-        size = sum(kernels.rows_limit(vectors) + 1 for vectors in self._offsets)
+        self._uses = {(tile.kernel, most[group]) for group, tiles in layout.tiles.items() for tile in tiles}
+        size = sum(kernels.rows_limit(vectors) + 1 for vectors, _ in self._offsets)
         self._addresses = (ctypes.c_int64 * max(size, 1))()
         self._ready: set[tuple[int, int]] = set()
 
@@ -41,9 +41,10 @@ class Table:
         """The table's own address, with every kernel in place that ``batch`` rows need, shared among ``parts``
         threads, or fewer."""
         if (batch, parts) not in self._ready:
-            for vectors, limit in self._uses:
+            for kernel, limit in self._uses:
                 for rows in run_sizes(batch, parts, limit):
-                    self._addresses[self._offsets[vectors] + rows] = self._kernels.tile(vectors, rows)
+                    vectors, int8 = kernel
+                    self._addresses[self._offsets[kernel] + rows] = self._kernels.tile(vectors, rows, int8)
             self._ready.add((batch, parts))
         return ctypes.addressof(self._addresses)
 

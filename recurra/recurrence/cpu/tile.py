@@ -6,13 +6,22 @@ from typing import TypeAlias
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.control import counted, each, open_function, product, whole
-from recurra.recurrence.cpu.machine import BYTES, DType
+from recurra.recurrence.cpu.int8 import Widened
+from recurra.recurrence.cpu.machine import BYTES, DType, Element
 from recurra.recurrence.cpu.vector import Value, Vectors, int64
 
 Times: TypeAlias = Callable[[Vectors, Value, Value, Value], Value]
 
 
-def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: int, times: Times = Vectors.fma) -> None:
+def emit_tile(
+    module: ir.Module,
+    dtype: DType,
+    lanes: int,
+    vectors: int,
+    rows: int,
+    times: Times = Vectors.fma,
+    int8: bool = False,
+) -> None:
     """``tile(a*, lda, panel*, k, out*, ldo, accumulate, ahead*)``: ``rows`` rows by V vectors of L lanes.
 
     out[r * ldo + v * L + lane] = (out or 0) + sum over k of a[r * lda + k] * panel[(k * V + v) * L + lane],
@@ -24,11 +33,13 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
 
     Args:
         times: adds a product to a sum.
+        int8: whether the panel is of int8.
     """
     builder, (a, lda, panel, k, out, ldo, accumulate, ahead) = open_function(
         module, "tile", "a* lda panel* k out* ldo accumulate ahead*"
     )
     v = Vectors(builder, module, dtype, lanes)
+    weights_of = Widened(v) if int8 else v
     starts = [v.at(a, product(builder, r, lda)) for r in range(rows)]
     places = [
         v.at(out, builder.add(product(builder, r, ldo), int64(i * lanes))) for r in range(rows) for i in range(vectors)
@@ -37,7 +48,7 @@ def emit_tile(module: ir.Module, dtype: DType, lanes: int, vectors: int, rows: i
 
     def one(index: Value, sums: list[Value]) -> list[Value]:
         first = product(builder, index, vectors * lanes)
-        weights = [v.load(panel, builder.add(first, int64(i * lanes))) for i in range(vectors)]
+        weights = [weights_of.load(panel, builder.add(first, int64(i * lanes))) for i in range(vectors)]
         v.prefetch(ahead, product(builder, index, lanes))
         factors = [v.broadcast(v.load_scalar(start, index)) for start in starts]
         pairs = [(factor, weight) for factor in factors for weight in weights]
@@ -72,7 +83,7 @@ def _begun(v: Vectors, accumulate: Value, places: list[Value]) -> list[Value]:
     return sums
 
 
-def emit_pack(module: ir.Module, dtype: DType, lanes: int) -> None:
+def emit_pack(module: ir.Module, dtype: Element, lanes: int) -> None:
     """``pack(w*, stride_n, stride_k, k, panel*, V, v)``: the vectors ``v`` of a panel for `emit_tile`.
 
     panel[(k * V + v) * L + lane] = w[lane * stride_n + k * stride_k] for every k: whole vectors are copied where

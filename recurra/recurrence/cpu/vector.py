@@ -6,7 +6,7 @@ from typing import TypeAlias
 import llvmlite.ir as ir
 from llvmlite.ir import Value
 
-from recurra.recurrence.cpu.machine import BYTES, DType
+from recurra.recurrence.cpu.machine import BYTES, DType, Element
 
 Index: TypeAlias = Value | int
 INT32, INT64, POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
@@ -24,6 +24,7 @@ class BFloat16(ir.types._BaseFloatType):
 
 
 BFloat16._create_instance()
+_FLOATS: dict[Element, ir.Type] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 
 
 class Vectors:
@@ -34,6 +35,7 @@ class Vectors:
     functions that LLVM inlines.
 
     Args:
+        dtype: of the elements; int8 are loaded, stored and moved, no more.
         estimates: whether the machine has AVX-512's estimates of reciprocals.
 
     Raises:
@@ -41,20 +43,20 @@ class Vectors:
     """
 
     def __init__(
-        self, builder: ir.IRBuilder, module: ir.Module, dtype: DType, lanes: int, estimates: bool = False
+        self, builder: ir.IRBuilder, module: ir.Module, dtype: Element, lanes: int, estimates: bool = False
     ) -> None:
         if lanes < 1 or lanes & (lanes - 1):
             raise ValueError(f"lanes are a power of two, got {lanes}")
         self.builder, self.module, self.dtype, self.lanes = builder, module, dtype, lanes
-        self.scalar = ir.FloatType() if dtype == "float32" else ir.DoubleType()
         self.integer = ir.IntType(8 * BYTES[dtype])
+        self.scalar = _FLOATS.get(dtype, self.integer)
         self.vector = ir.VectorType(self.scalar, lanes)
         self.integers = ir.VectorType(self.integer, lanes)
-        self.suffix = f"v{lanes}f{8 * BYTES[dtype]}"
+        self.suffix = f"v{lanes}{'f' if dtype in _FLOATS else 'i'}{8 * BYTES[dtype]}"
         self.estimates = estimates and dtype == "float32"
 
     def constant(self, x: float) -> Value:
-        return ir.Constant(self.vector, [ir.Constant(self.scalar, float(x))] * self.lanes)
+        return ir.Constant(self.vector, [ir.Constant(self.scalar, x)] * self.lanes)
 
     def bits(self, x: int) -> Value:
         """An integer of the floats' size in every lane."""
@@ -105,7 +107,7 @@ class Vectors:
         """Zeros where ``mask`` does not hold; memory is not touched there."""
         align = ir.Constant(INT32, BYTES[self.dtype])
         place = self.at(pointer, index)
-        return self._intrinsic(f"llvm.masked.load.{self.suffix}.p0", place, align, mask, self.constant(0.0))
+        return self._intrinsic(f"llvm.masked.load.{self.suffix}.p0", place, align, mask, ir.Constant(self.vector, None))
 
     def store_masked(self, value: Value, pointer: Value, index: Index, mask: Value) -> None:
         align = ir.Constant(INT32, BYTES[self.dtype])
