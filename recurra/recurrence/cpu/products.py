@@ -74,7 +74,8 @@ class Kernels:
 
     def dots(self, int8: bool = False) -> int:
         """`streaming.emit_dots`'s function."""
-        return self._address("dots", lambda module: emit_dots(module, self.dtype, self.lanes, int8), int8)
+        abreast = 2 if self.machine.registers == 32 else 1
+        return self._address("dots", lambda module: emit_dots(module, self.dtype, self.lanes, int8, abreast), int8)
 
     def columns(self, int8: bool = False) -> int:
         """`streaming.emit_columns`'s function."""

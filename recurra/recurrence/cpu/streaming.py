@@ -1,17 +1,23 @@
 """Products with few rows, whose cost is reading the weights: these stay as torch keeps them, each read once."""
 
+from functools import partial
+
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu.control import counted, each, open_function, product, whole
 from recurra.recurrence.cpu.int8 import Widened
+from recurra.recurrence.cpu.machine import BYTES
 from recurra.recurrence.cpu.vector import DType, Value, Vectors, int64
 
 TOGETHER = 8  # rows of weights that are read at the same time
 
+LINE = 64
+"""Bytes of a cache line. Rows of int8 are too short for the processor to fetch the next ones by itself in time."""
+
 SIGNATURE = "a* lda rows w* ldw n k out* ldo accumulate"
 
 
-def emit_dots(module: ir.Module, dtype: DType, lanes: int, int8: bool = False) -> None:
+def emit_dots(module: ir.Module, dtype: DType, lanes: int, int8: bool = False, abreast: int = 1) -> None:
     """``dots(a*, lda, rows, w*, ldw, n, k, out*, ldo, accumulate)``: products with the transpose of w.
 
     out[r * ldo + j] = (out or 0) + sum over k of a[r * lda + k] * w[j * ldw + k]. Lane l adds up the k = l, L + l,
@@ -19,6 +25,7 @@ def emit_dots(module: ir.Module, dtype: DType, lanes: int, int8: bool = False) -
 
     Args:
         int8: whether w is of int8.
+        abreast: rows of a for which w is read, and widened, once.
     """
     builder, (a, lda, rows, w, ldw, n, k, out, ldo, accumulate) = open_function(module, "dots", SIGNATURE)
     v, results = Vectors(builder, module, dtype, lanes), Vectors(builder, module, dtype, TOGETHER)
@@ -32,22 +39,35 @@ def emit_dots(module: ir.Module, dtype: DType, lanes: int, int8: bool = False) -
         numbers = [builder.add(j, int64(i)) for i in range(TOGETHER)]
         numbers = [builder.select(builder.icmp_signed("<", i, last), i, last) for i in numbers]
         weights = [matrix.at(w, product(builder, i, ldw)) for i in numbers]
+        ahead = matrix.at(w, product(builder, builder.add(j, int64(TOGETHER)), ldw))  # mostly, the next rows
         stored, added = (results.first(builder.sub(end, j)) for end in (n, going_on))
 
-        def one_row(r: Value) -> None:
-            row, place = v.at(a, product(builder, r, lda)), builder.add(product(builder, r, ldo), j)
+        def some_rows(count: int, first: Value) -> None:
+            those = [builder.add(first, int64(i)) for i in range(count)]
+            starts = [v.at(a, product(builder, r, lda)) for r in those]
+
+            def added_up(xs: list[Value], values: list[Value], sums: list[Value]) -> list[Value]:
+                pairs = [(x, value) for value in values for x in xs]
+                return [v.fma(x, value, total) for (x, value), total in zip(pairs, sums, strict=True)]
 
             def step(index: Value, sums: list[Value]) -> list[Value]:
-                x = v.load(row, index)
-                return [v.fma(x, matrix.load(weight, index), total) for weight, total in zip(weights, sums, strict=True)]
+                xs = [v.load(start, index) for start in starts]
+                for line in range(0, TOGETHER * lanes if int8 else 0, LINE):
+                    v.prefetch(matrix.at(ahead, product(builder, index, TOGETHER)), line // BYTES[dtype])
+                return added_up(xs, [matrix.load(weight, index) for weight in weights], sums)
 
-            sums = counted(builder, 0, most, lanes, [v.constant(0.0)] * TOGETHER, step)
-            x = v.load_masked(row, most, tail)
-            ends = [matrix.load_masked(weight, most, tail) for weight in weights]
-            total = v.totals([v.fma(x, end, total) for end, total in zip(ends, sums, strict=True)])
-            results.store_masked(results.add(results.load_masked(out, place, added), total), out, place, stored)
+            sums = counted(builder, 0, most, lanes, [v.constant(0.0)] * (TOGETHER * count), step)
+            xs = [v.load_masked(start, most, tail) for start in starts]
+            sums = added_up(xs, [matrix.load_masked(weight, most, tail) for weight in weights], sums)
+            for number, r in enumerate(those):
+                place = builder.add(product(builder, r, ldo), j)
+                before = results.load_masked(out, place, added)
+                results.store_masked(results.add(before, v.totals(sums[number::count])), out, place, stored)
 
-        each(builder, 0, rows, 1, one_row)
+        even = whole(builder, rows, abreast)
+        each(builder, 0, even, abreast, partial(some_rows, abreast))
+        if abreast > 1:
+            each(builder, even, rows, 1, partial(some_rows, 1))
 
     each(builder, 0, n, TOGETHER, some)
     builder.ret_void()
