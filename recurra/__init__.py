@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recurra.layers import Recurrent as Recurrent
     from recurra.layers import Stack as Stack
     from recurra.nn import accelerate as accelerate
+    from recurra.nn import quantize as quantize
     from recurra.recurrence.state import select as select
     from recurra.tasks.run import Run as Run
     from recurra.tasks.run import fit as fit
@@ -33,6 +34,7 @@ _HOMES = {
     "accelerate": "recurra.nn",
     "fit": "recurra.tasks.run",
     "load": "recurra.tasks.run",
+    "quantize": "recurra.nn",
     "select": "recurra.recurrence.state",
 }
 

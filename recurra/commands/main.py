@@ -19,6 +19,7 @@ app = App(
 app.command("recurra.commands.fit:app", name="fit", help="Train a model and leave a run folder.")
 app.command("recurra.commands.evaluate:evaluate", name="evaluate", help="Score a run, with baselines beside it.")
 app.command("recurra.commands.sample:sample", name="sample", help="Draw new sequences from a run.")
+app.command("recurra.commands.quantize:quantize", name="quantize", help="A run with weights of int8, to be served.")
 app.command("recurra.commands.compare:app", name="compare", help="Train several models under one budget.")
 app.command("recurra.commands.inspect:inspect", name="inspect", help="Draw what a run learnt and how.")
 app.command("recurra.commands.data:app", name="data", help="Public data sets: what there is, and getting one.")

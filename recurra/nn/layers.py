@@ -5,7 +5,7 @@ They are subclasses because the contract is all of torch.nn's: constructor, draw
 because something about it is wrong, goes to torch's own forward, which computes it or raises its own error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from recurra.layers.recurrent import Recurrent
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
 from recurra.recurrence.batched import exact
+from recurra.recurrence.int8 import SUFFIXES, reading_int8
 from recurra.recurrence.packing import Packing, pick
 from recurra.recurrence.paths import answer_packed
 from recurra.recurrence.state import State, map_state
@@ -64,7 +65,7 @@ def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable
     if not rounded and (again := _step_again(layer, input, hx)) is not None:
         return again
     # each attribute is read once in a call: behind one may stand a parametrization
-    weights = [{_kind(name): getattr(layer, name) for name in names} for names in layer._all_weights]
+    weights = [dict(chain.from_iterable(_held(layer, name) for name in names)) for names in layer._all_weights]
     if not rounded:
         found = _answer(layer, weights, input, hx)
     elif torch.get_autocast_dtype("cpu") == torch.bfloat16:
@@ -74,7 +75,19 @@ def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable
             found = _map(found, Tensor.bfloat16)
     else:
         found = None
+    if found is None and int8(layer):
+        wanted = "takes float32 on the CPU, of the shapes that torch's takes"
+        raise ValueError(f"{type(layer).__name__} with weights of int8 {wanted}")
     return torchs(input, hx) if found is None else found
+
+
+def _held(layer: nn.RNNBase, name: str) -> Iterator[tuple[str, Tensor]]:
+    """What a step binds for a weight of the layer: itself, or int8 and scales."""
+    stem, kept = _kind(name), layer._buffers
+    if name + SUFFIXES[0] in kept:
+        yield from ((stem + suffix, kept[name + suffix]) for suffix in SUFFIXES)  # type: ignore[misc]
+    else:
+        yield stem, getattr(layer, name)
 
 
 def _has_float32(input: Any, hx: Any) -> bool:
@@ -125,13 +138,16 @@ def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tu
 
 
 def _step_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
-    """The same, but None also where it is not like the step before, or a weight is not the layer's own parameter."""
+    """The same, but None also where it is not like the step before, or a weight is not the layer's own."""
     recurrents = None if hx is None or torch.is_grad_enabled() else _RECURRENTS.get(layer)
     if recurrents is None or len(recurrents) > 1 or recurrents[0].plans.stepper is None:
         return None
     attributes, own = vars(layer), layer._parameters
     names = [name for name in layer._all_weights[0] if name in own and name not in attributes]
-    bind(recurrents[0].cell, {_kind(name): own[name] for name in names})
+    weights = {_kind(name): own[name] for name in names}
+    if layer._buffers:
+        weights |= chain.from_iterable(_held(layer, name) for name in int8(layer))
+    bind(recurrents[0].cell, weights)
     return step_again(recurrents[0].cell, recurrents[0].plans, input, hx, int(layer.batch_first))
 
 
@@ -155,7 +171,8 @@ def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:
             return False
     x = input.data if isinstance(input, PackedSequence) else input
     others = chain(state, *(group.values() for group in weights))
-    return x.device.type == "cpu" and all(other.dtype == x.dtype and other.device == x.device for other in others)
+    types = x.dtype, torch.int8
+    return x.device.type == "cpu" and all(other.dtype in types and other.device == x.device for other in others)
 
 
 def _rows(layer: nn.RNNBase, input: Any) -> list[int] | None:
@@ -260,7 +277,31 @@ def _recurrents(layer: nn.RNNBase) -> list[Recurrent]:
     return _RECURRENTS[layer]
 
 
+def forget(layer: nn.RNNBase) -> None:
+    """Compile anew at the next call of a layer whose weights are int8 now, and let go of those they were.
+
+    Torch keeps them in a list besides; of what stands in their place there it can make nothing.
+    """
+    layer._flat_weights_names = [name + SUFFIXES[0] * (name in int8(layer)) for name in layer._flat_weights_names]
+    layer._init_flat_weights()
+    _RECURRENTS.pop(layer, None)
+
+
+def matrices_of(layer: nn.RNNBase) -> list[str]:
+    """The names of the layer's weights that are no biases."""
+    return [name for name in chain.from_iterable(layer._all_weights) if name.startswith("weight")]
+
+
+def int8(layer: nn.RNNBase) -> list[str]:
+    """Those of them that are kept as int8."""
+    return [name for name in matrices_of(layer) if name + SUFFIXES[0] in layer._buffers]
+
+
 def _step(layer: nn.RNNBase) -> nn.Module:
     if isinstance(layer, nn.RNN):
-        return RNNStep(layer.nonlinearity)
-    return LSTMStep() if isinstance(layer, nn.LSTM) else GRUStep()
+        step: nn.Module = RNNStep(layer.nonlinearity)
+    else:
+        step = LSTMStep() if isinstance(layer, nn.LSTM) else GRUStep()
+    if names := int8(layer):
+        step.__class__ = reading_int8(type(step), tuple(sorted({name.partition("_l")[0] for name in names})))
+    return step

@@ -26,7 +26,7 @@ class Explanation(NamedTuple):
         reason: why the reference; None where the loop is compiled.
         text: all of it, to be read.
         program: the step, where the loop is compiled; its ``text`` can be read too.
-        adjoint: the step that carries gradients back, with gradients of everything wanted.
+        adjoint: the step that carries gradients back, with gradients of everything wanted; None with weights of int8.
     """
 
     path: str
@@ -55,9 +55,9 @@ def explain(name: str, plan: Plan, obstacle: str | None) -> Explanation:
     assert plan.lowered is not None
     program = plan.lowered.program
     every = Wanted(*((True,) * len(group) for group in (program.sequences, program.weights, program.rows)))
-    adjoint = differentiate(program, every)
+    adjoint = None if program.int8 else differentiate(program, every)
     text = _text(_compiled(name, plan.lowered, adjoint))
-    return Explanation("cpu", None, text, program, adjoint.backward)
+    return Explanation("cpu", None, text, program, None if adjoint is None else adjoint.backward)
 
 
 Line = tuple[str, str]
@@ -88,7 +88,7 @@ def _by_the_reference(
     yield "what to do", advice(reason)
 
 
-def _compiled(name: str, lowered: Lowered, adjoint: Adjoint) -> Iterator[Line]:
+def _compiled(name: str, lowered: Lowered, adjoint: Adjoint | None) -> Iterator[Line]:
     origins, names = _origins(lowered), _names(lowered)
     yield "", f"{name} runs as one compiled loop on the CPU"
     if lowered.calls:
@@ -98,6 +98,9 @@ def _compiled(name: str, lowered: Lowered, adjoint: Adjoint) -> Iterator[Line]:
         yield "invariant", f"once a call: {_counted(len(lowered.calls), 'operation')} on {on} alone"
     yield "", "forward, from the first step to the last"
     yield from _half(lowered.program, names)
+    if adjoint is None:
+        yield "", "backward: none, the weights kept as int8 are for inference"
+        return
     yield "", "backward, from the last step to the first"
     yield "remembered", _remembered(lowered.program, adjoint)
     yield from _half(adjoint.backward, names)

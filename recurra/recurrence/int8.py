@@ -6,7 +6,7 @@ path and device. A compiled loop multiplies by the int8 and scales what comes of
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int8
@@ -42,7 +42,6 @@ def hold_as_int8(module: nn.Module, names: Sequence[str]) -> None:
     module.__class__ = reading_int8(type(module), tuple(names))
 
 
-@lru_cache(maxsize=None)
 def reading_int8(kind: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
     """The class of a module of ``kind`` whose weights ``names`` are kept as int8."""
 
@@ -50,14 +49,25 @@ def reading_int8(kind: type[nn.Module], names: tuple[str, ...]) -> type[nn.Modul
         quantized, scale = (name + suffix for suffix in SUFFIXES)
         return property(lambda self: getattr(self, quantized) * getattr(self, scale).unsqueeze(1))
 
-    # copies and pickles make the class anew: no module holds it
-    made = {"__reduce_ex__": lambda self, _: (_made_again, (kind, names), vars(self)), "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), {**made, **{name: weight(name) for name in names}})
+    def reduced(self: nn.Module, _: Any) -> tuple[Any, ...]:
+        return _made_again, (kind, names), self.__getstate__()  # copies and pickles make the class anew
+
+    own = {"__reduce_ex__": reduced, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), own | {name: weight(name) for name in names})
 
 
 def _made_again(kind: type[nn.Module], names: tuple[str, ...]) -> nn.Module:
     again = reading_int8(kind, names)
     return again.__new__(again)
+
+
+def matrices(lowered: Lowered) -> list[str]:
+    """The paths of the tensors of the cell that are matrices of the step, as they are, and only multiplied by."""
+    called = {view: path for path, view in lowered.trace.named.items()}
+    vectors = _vectors(lowered)
+    sources = enumerate(lowered.sources)
+    whole = [source.view for index, source in sources if index not in vectors and source.picked is None]
+    return [called[view] for view in whole if view in called and len(view.shape) == 2]
 
 
 def by_int8(lowered: Lowered) -> Lowered:
@@ -103,7 +113,7 @@ def by_int8(lowered: Lowered) -> Lowered:
 def _kept_so(lowered: Lowered) -> Iterator[tuple[int, tuple[View, View]]]:
     """The weights that are such products, with their factors."""
     named = {view.storage: view for view in lowered.trace.named.values()}
-    vectors = {node.index for node in lowered.program.nodes if isinstance(node, Weight)}
+    vectors = _vectors(lowered)
     made = {call.results[0]: call for call in lowered.calls if call.function is torch.ops.aten.mul.Tensor}
     for index, (view, shape, picked) in enumerate(lowered.sources):
         if view not in made or picked is not None or index in vectors:
@@ -113,3 +123,8 @@ def _kept_so(lowered: Lowered) -> Iterator[tuple[int, tuple[View, View]]]:
             continue
         if shape == view.shape == quantized.shape and made[view].args[1].shape == (*scale.shape, 1) == (shape[0], 1):
             yield index, (quantized, scale)
+
+
+def _vectors(lowered: Lowered) -> set[int]:
+    """The weights that the step reads the numbers of."""
+    return {node.index for node in lowered.program.nodes if isinstance(node, Weight)}

@@ -51,8 +51,6 @@ def run(
     """
     lists = list(sequences), list(states), list(rows), list(weights)
     wanted = wanted_of(lists)
-    if wanted and program_of(program).int8:
-        raise ValueError("weights kept as int8 are for inference: call the layer under torch.no_grad(), or detach x")
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
     elif wanted:
@@ -99,6 +97,8 @@ def program_of(text: str) -> Program:
 @lru_cache(maxsize=512)
 def training_of(text: str, wanted: str) -> Training:
     program = program_of(text)
+    if program.int8:
+        raise ValueError("weights kept as int8 are for inference: call the layer under torch.no_grad(), or detach x")
     flags = [letter == "1" for letter in wanted[1:]]
     sequences, rows = len(program.sequences), len(program.rows)
     split = Wanted(

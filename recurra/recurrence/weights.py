@@ -59,8 +59,8 @@ def _homes(cell: nn.Module, lowered: Lowered) -> list[tuple[dict[str, Any], str,
     values = dict(named_tensors(cell))
     found = []
     for view, shape, picked in lowered.sources:
-        path = paths.get(view)
-        if path is None or picked is not None or values[path].shape != shape or view.dtype not in (lowered.trace.dtype, torch.int8):
+        path, dtypes = paths.get(view), (lowered.trace.dtype, torch.int8)
+        if path is None or picked is not None or values[path].shape != shape or view.dtype not in dtypes:
             return None
         owner_path, _, name = path.rpartition(".")
         owner = vars(cell.get_submodule(owner_path))

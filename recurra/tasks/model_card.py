@@ -14,6 +14,9 @@ def write_model_card(folder: RunFolder) -> None:
     hashes = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     command = f"    {record['command']}\n" if record["command"] else "Made from Python with the settings below.\n"
+    if "quantized" in record:
+        source = record["quantized"]["from"]
+        command += f"\nThe weights of its recurrent layers were then rounded to int8, from {source}.\n"
     write_text(
         folder.path / "README.md",
         f"""# {folder.path.name}: {record["task"]}

@@ -16,6 +16,7 @@ from torch import nn
 
 from recurra.errors import BadInput, unknown
 from recurra.metrics.score import Score
+from recurra.nn import quantize
 from recurra.tasks import TASKS
 from recurra.tasks.model_card import write_model_card
 from recurra.tasks.sources import Sources
@@ -105,12 +106,20 @@ class Run:
                 f"it was written by Recurra {folder.record.get('version', 'unknown')}"
             ) from error
 
+    @property
+    def quantized(self) -> bool:
+        """Whether its recurrent weights are int8."""
+        return "quantized" in self.folder.record
+
     @cached_property
     def model(self) -> Any:
         """The best model of the run, ready for use."""
         with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
             model = self.task.load(self.config, self.path)
-        model = model.to(pick_device(self.config.device), _number_type(self.config)).eval()
+        if self.quantized:
+            quantize(model)
+        device = torch.device("cpu") if self.quantized else pick_device(self.config.device)
+        model = model.to(device, _number_type(self.config)).eval()
         try:
             model.load_state_dict(self.folder.load_weights())
         except RuntimeError as error:
@@ -210,7 +219,7 @@ def fit(
         run = load(out)
         _check_same(run, task, sources, options)
         if run.folder.finished:
-            return run if (run.path / "README.md").exists() else _show(run)
+            return run if (run.path / "README.md").exists() else show(run)
     else:
         run = None
     config = run.config if run else make_settings(module.Config, options)
@@ -241,10 +250,10 @@ def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
             "baselines": {name: [score.to_json() for score in scores] for name, scores in others.items()},
         },
     )
-    return _show(run)
+    return show(run)
 
 
-def _show(run: Run) -> Run:
+def show(run: Run) -> Run:
     """Draw and describe a finished run: the last thing done, so that its README.md says that all is there."""
     run.present()
     write_model_card(run.folder)

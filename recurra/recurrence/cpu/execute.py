@@ -106,8 +106,8 @@ def compile_program(
 
 
 def by_pairs(program: Program, dtype: DType, machine: Machine) -> bool:
-    """Whether products are of operands rounded to bfloat16: where the machine cannot, and with weights of int8, they are
-    of float32."""
+    """Whether products are of operands rounded to bfloat16: where the machine cannot, or weights are int8, they are of
+    float32."""
     return program.bfloat16 and not program.int8 and dtype == "float32" and machine.bfloat16 != ""
 
 

@@ -1,4 +1,4 @@
-"""Matrices of int8, widened to floats in registers as they are read: a quarter of float32's bytes, and the same numbers."""
+"""Matrices of int8, widened to floats in registers as they are read: a quarter of the bytes of float32."""
 
 from recurra.recurrence.cpu.vector import Index, Value, Vectors
 

@@ -236,7 +236,8 @@ def _tiles(
     for stage, its in enumerate(schedule.stages):
         for position, group in enumerate(its.groups):
             tiles = []
-            for operand, columns, place, accumulate, int8 in _calls(schedule.program, group, blocks[group.width].vectors):
+            calls = _calls(schedule.program, group, blocks[group.width].vectors)
+            for operand, columns, place, accumulate, int8 in calls:
                 first = schedule.program.nodes[columns[0][0]]
                 assert isinstance(first, Product)
                 tiles.append(Tile(operand, columns, place, accumulate, size, int8))
@@ -287,4 +288,4 @@ def _calls(
                 last[1].extend(columns)
             else:
                 runs.append((node.operand, columns, place * vectors, turn > 0, int8))
-    return [(operand, tuple(columns), *rest) for operand, columns, *rest in runs]
+    return [(operand, tuple(columns), place, accumulate, int8) for operand, columns, place, accumulate, int8 in runs]

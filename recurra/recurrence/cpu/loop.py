@@ -231,9 +231,7 @@ class _Generator:
             following = self.factors.panel(tile, self.builder.add(block, int64(1)))
             ahead = self.places.at(following, self.builder.mul(run, int64(depth * self.layout.lanes)))
             more = int64(int(tile.accumulate))
-            self._call_tile(
-                tile.kernel, rows, [values, source.stride, panel, int64(depth), out, stride, more, ahead]
-            )
+            self._call_tile(tile.kernel, rows, [values, source.stride, panel, int64(depth), out, stride, more, ahead])
 
     def _call_tile(self, kernel: tuple[int, bool], rows: Value, arguments_: list[Value]) -> None:
         """The kernel for just as many rows, from the table."""

@@ -47,7 +47,8 @@ class Vectors:
     ) -> None:
         if lanes < 1 or lanes & (lanes - 1):
             raise ValueError(f"lanes are a power of two, got {lanes}")
-        self.builder, self.module, self.dtype, self.lanes = builder, module, dtype, lanes
+        self.builder, self.module, self.lanes = builder, module, lanes
+        self.dtype: DType = dtype  # type: ignore[assignment]  # all arithmetic is of floats
         self.integer = ir.IntType(8 * BYTES[dtype])
         self.scalar = _FLOATS.get(dtype, self.integer)
         self.vector = ir.VectorType(self.scalar, lanes)
