@@ -13,7 +13,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from recurra.recurrence.graph import Graph, Value
-from recurra.recurrence.lower import Lowered, needed, read_by
+from recurra.recurrence.lower import Lowered, needed, read_by, views_in
 from recurra.recurrence.masks import moved
 from recurra.recurrence.program import Product, Weight
 from recurra.recurrence.record import View
@@ -62,12 +62,13 @@ def _made_again(kind: type[nn.Module], names: tuple[str, ...]) -> nn.Module:
 
 
 def matrices(lowered: Lowered) -> list[str]:
-    """The paths of the tensors of the cell that are matrices of the step, as they are, and only multiplied by."""
-    called = {view: path for path, view in lowered.trace.named.items()}
-    vectors = _vectors(lowered)
-    sources = enumerate(lowered.sources)
-    whole = [source.view for index, source in sources if index not in vectors and source.picked is None]
-    return [called[view] for view in whole if view in called and len(view.shape) == 2]
+    """The paths of the tensors of the cell that are matrices, and that the step does nothing with but multiply by."""
+    vectors, sources = _vectors(lowered), enumerate(lowered.sources)
+    whole = {index for index, (_, shape, picked) in sources if len(shape) == 2 and picked is None} - vectors
+    chosen = {lowered.sources[index].view for index in whole}
+    others = {source.view.storage for index, source in enumerate(lowered.sources) if index not in whole}
+    others |= {view.storage for call in lowered.calls for view in views_in((call.args, call.kwargs))}
+    return [path for path, view in lowered.trace.named.items() if view in chosen and view.storage not in others]
 
 
 def by_int8(lowered: Lowered) -> Lowered:

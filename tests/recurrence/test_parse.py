@@ -53,9 +53,8 @@ def any_program(random):
 
     widths = [several(size) for _ in range(3)]
     shapes = several(lambda: tuple(size() for _ in range(random.randint(1, 2))))
-    return Program(
-        *widths, shapes, tuple(nodes), several(node), several(node), several(item), random.choice([True, False])
-    )
+    flags = random.choice([True, False]), random.choice([True, False]), several(size)
+    return Program(*widths, shapes, tuple(nodes), several(node), several(node), several(item), *flags)
 
 
 @settings(max_examples=300, derandomize=True, database=None, deadline=None)

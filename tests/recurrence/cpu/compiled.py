@@ -74,7 +74,8 @@ class Guarded:
             numbers[: numbers.numel() - tensor.numel()],
             numbers[numbers.numel() - tensor.numel() :],
         )
-        self.before.fill_(CANARY)
+        self.canary = CANARY if tensor.is_floating_point() else -123
+        self.before.fill_(self.canary)
         self.tensor.copy_(tensor.flatten())
         self.tensor = self.tensor.view(tensor.shape)
 
@@ -83,7 +84,7 @@ class Guarded:
         return self.tensor.data_ptr()
 
     def untouched_before(self):
-        return bool((self.before == CANARY).all())
+        return bool((self.before == self.canary).all())
 
     def close(self):
         self.before = self.tensor = None
