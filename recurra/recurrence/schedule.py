@@ -238,7 +238,9 @@ def _stages(program: Program, inside: set[int], leaving: set[int], merge: bool, 
         for width in sorted({program.nodes[node].width for node in here if node not in reduces}):
             own = [node for node in here if program.nodes[node].width == width and node not in reduces]
             equations = tuple(node for node in own if node not in products)
-            started = {node: products[node] for node in own if node in products}
+            # neighbours of one operand are one tile
+            begun = sorted((node for node in own if node in products), key=lambda node: _first(program, products[node]))
+            started = {node: products[node] for node in begun}
             groups.append(Group(width, started, equations, tuple(node for node in own if node in stored)))
         stages.append(Stage(tuple(reduces), tuple(groups)))
     return tuple(stages)
@@ -287,6 +289,12 @@ def _merged(program: Program, levels: dict[int, int], roots: set[int]) -> tuple[
                 merged[index] = tuple(part for term in node.operands for part in merged.pop(term))
                 absorbed.update(node.operands)
     return merged, absorbed
+
+
+def _first(program: Program, parts: tuple[int, ...]) -> int:
+    """What the first of some products is of."""
+    (operand,) = operands(program.nodes[parts[0]])
+    return operand
 
 
 def merged_products(program: Program, nodes: set[int], roots: set[int]) -> dict[int, tuple[int, ...]]:

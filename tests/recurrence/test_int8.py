@@ -12,7 +12,7 @@ import recurra
 from recurra.cells import CELLS
 from recurra.layers import Recurrent
 from recurra.recurrence import reference
-from recurra.recurrence.int8 import hold_as_int8, rounded
+from recurra.recurrence.int8 import rounded
 from recurra.recurrence.state import map_state, tensors
 from tests.recurrence.test_capture import in_fresh_process
 

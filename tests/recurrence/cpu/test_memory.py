@@ -36,7 +36,9 @@ class Watched:
         """The tensor, with the same strides, in memory that ends where the tensor does."""
         span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
         size = span if tensor.numel() else 0
-        self.buffers.append(Guarded(torch.full((size,), -123 if tensor.dtype == torch.int8 else CANARY, dtype=tensor.dtype)))
+        self.buffers.append(
+            Guarded(torch.full((size,), -123 if tensor.dtype == torch.int8 else CANARY, dtype=tensor.dtype))
+        )
         moved = torch.as_strided(self.buffers[-1].tensor, tensor.shape, tensor.stride())
         once = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())
         moved[once].copy_(tensor[once])  # what is expanded lies in one place
