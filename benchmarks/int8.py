@@ -6,7 +6,8 @@ LSTM and GRU layers as wide as their inputs, from a state that twenty steps have
 they lie, `layer.stream` packs them once; a sequence of 64 steps is one call. Both kinds take turns in one process, each
 for some ten milliseconds. A time is of the calling thread's own processor time, which others on the machine do not add
 to (they do take their share of its caches and memory); a ratio is the median of those of neighbours. With --runs, an
-LSTM of 512 units is trained on tiny Shakespeare there, quantized, and scored before and after.
+LSTM of 512 units is trained on tiny Shakespeare there, quantized, and scored before and after. What the JSON file holds
+of other shapes stays; it lists the calls that it comes from.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from recurra.tasks.quantized import quantize_run
 CELLS = {"lstm": LSTM, "gru": GRU}
 UNITS, ROWS, STEPS = (256, 512, 1024, 2048), (1, 4, 16), 64
 TURNS, SECONDS = 31, 0.01
+KEPT = ("layers", "language model")
 
 LANGUAGE_MODEL: dict[str, Any] = dict(
     hidden_size=512,
@@ -116,11 +118,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     result: dict[str, Any] = {
-        "command": " ".join(["python", "benchmarks/int8.py", *sys.argv[1:]]),
+        "commands": [" ".join(["python", "benchmarks/int8.py", *sys.argv[1:]])],
         "machine": describe_machine(),
         "threads": 1,
         "layers": {},
     }
+    if options.json is not None and options.json.exists():
+        earlier = json.loads(options.json.read_text())
+        result |= {name: value for name, value in earlier.items() if name in KEPT}
+        result["commands"] = [*earlier["commands"], *result["commands"]]
     for cell in CELLS:
         for units in options.units:
             for rows in options.rows:

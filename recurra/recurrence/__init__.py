@@ -27,6 +27,7 @@ The program
     gradient.py     the adjoint program
     gather.py       sums in which products come first
     schedule.py     what is computed before the loop, in which stage of it, and after it
+    int8.py         weights kept as int8 with scales
     narrow.py       which values are kept in bfloat16
 
 Running it

@@ -9,7 +9,8 @@ from recurra.tasks.run import Run, load, show
 from recurra.training.machine import own_threads
 from recurra.training.run_folder import RunFolder
 
-MADE_ANEW = ("config.json", "model.safetensors", "scores.json", "README.md", "checkpoints", ".*")
+MADE_ANEW = {"config.json", "model.safetensors", "scores.json", "README.md", "checkpoints"}
+"""Of a run folder; all else is copied, with the runs of baselines inside it."""
 
 
 def quantize_run(path: Path, out: Path) -> Run:
@@ -33,7 +34,7 @@ def quantize_run(path: Path, out: Path) -> Run:
     with own_threads(run.config):
         scores = {part: run.task.evaluate(run.model, run.data, part) for part in ("dev", "test")}
     try:
-        shutil.copytree(path, out, ignore=shutil.ignore_patterns(*MADE_ANEW))
+        shutil.copytree(path, out, ignore=lambda folder, _: MADE_ANEW if Path(folder) == path else ())
     except OSError as error:
         raise BadInput(f"{out}: cannot make this folder ({error.strerror}); choose another --out") from error
     folder = RunFolder(out, {**run.folder.record, "quantized": {"from": str(path), "weights": done.weights}})

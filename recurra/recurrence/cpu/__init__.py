@@ -7,6 +7,7 @@ From below
     control.py      functions and counted loops
     tile.py         the product kernel, in registers, and the packing of weights for it
     pairs.py        operands rounded to bfloat16, in pairs
+    int8.py         matrices of int8, widened as they are read
     amx.py          the product kernel for them, in tile registers
     streaming.py    products of few rows, with weights where they lie
     products.py     these kernels, compiled when they are needed
