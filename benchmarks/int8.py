@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 import recurra
@@ -98,20 +99,30 @@ def _seconds(call: Callable[[], object], number: int) -> float:
 
 
 def language_model(runs: Path) -> dict[str, Any]:
-    """Test scores of a trained model with weights of either kind."""
+    """Scores of a trained model with weights of either kind, and how far single characters' log-probabilities move."""
     exact, small = runs / "shakespeare", runs / "shakespeare-int8"
     run = recurra.fit("language-model", "tiny-shakespeare", out=exact, resume=True, baselines=False, **LANGUAGE_MODEL)
     quantized = recurra.load(small) if small.exists() else quantize_run(exact, small)
-    found = {}
+    found: dict[str, Any] = {"data": "tiny-shakespeare", "options": LANGUAGE_MODEL}
     for name, each in (("float32", run), ("int8", quantized)):
-        scores = {score.name: score.value for score in each.evaluate()["model"]}
-        found[name] = scores | {"bytes": (each.path / "model.safetensors").stat().st_size}
-    return {"data": "tiny-shakespeare", "options": LANGUAGE_MODEL, "test": found}
+        parts = {part: each.evaluate(split=part)["model"] for part in ("dev", "test")}
+        found[name] = {part: {score.name: score.value for score in scores} for part, scores in parts.items()}
+        found[name]["bytes"] = (each.path / "model.safetensors").stat().st_size
+    moved = _nats(quantized.model, run) - _nats(run.model, run)
+    return found | {"nats of a character, standard deviation of the difference": round(float(moved.std()), 5)}
+
+
+@torch.no_grad()
+def _nats(model: Any, run: Any, count: int = 20_000) -> torch.Tensor:
+    """Of each of the first characters of the test part."""
+    tokens = torch.from_numpy(np.asarray(run.data.test[0 : count + 1]).astype("int64")).unsqueeze(0)
+    logits, _ = model(tokens[:, :-1])
+    return -logits.log_softmax(-1).gather(-1, tokens[:, 1:].unsqueeze(-1)).flatten().double()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure weights of int8 beside float32.")
-    parser.add_argument("--units", type=int, nargs="+", default=UNITS)
+    parser.add_argument("--units", type=int, nargs="*", default=UNITS)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--runs", type=Path, help="folder for the language model's runs")
     parser.add_argument("--json", type=Path)
