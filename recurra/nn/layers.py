@@ -170,9 +170,9 @@ def _takes(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> bool:
         if [list(leaf.shape) for leaf in state] != [[len(weights), *rows, size] for size in _state_sizes(layer)]:
             return False
     x = input.data if isinstance(input, PackedSequence) else input
-    others = chain(state, *(group.values() for group in weights))
-    types = x.dtype, torch.int8
-    return x.device.type == "cpu" and all(other.dtype in types and other.device == x.device for other in others)
+    own = [weight for group in weights for weight in group.values() if weight.dtype != torch.int8]
+    others = [*state, *own]
+    return x.device.type == "cpu" and all(other.dtype == x.dtype and other.device == x.device for other in others)
 
 
 def _rows(layer: nn.RNNBase, input: Any) -> list[int] | None:

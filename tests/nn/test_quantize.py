@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import recurra
 from recurra.cells import LSTM
 from recurra.layers import Bidirectional, Recurrent, Stack
+from recurra.nn.layers import _RECURRENTS
 from tests.nn.helpers import KINDS, covering
 
 B, T, F, H = 3, 5, 7, 9
@@ -70,6 +71,10 @@ def test_drop_ins_compute_what_torchs_do_with_the_rounded_weights(kind, layers, 
         outputs, state = layer(x[t : t + 1], state)
         wanted, states = theirs(x[t : t + 1].double(), states)
         assert_close(outputs, wanted)
+    for recurrent in _RECURRENTS[layer]:
+        assert [(plan.fault, len(plan.lowered.program.int8)) for plan in recurrent.plans.found] == [
+            (None, len(names) // (layers * (1 + bidirectional)))
+        ]
 
 
 @torch.no_grad()
@@ -112,6 +117,8 @@ def test_gradients_and_other_calls_are_refused():
     for wrong in (x.double(), x[:, :, :3], x[:0]):
         with pytest.raises(ValueError, match="GRU with weights of int8 takes float32 on the CPU"):
             layer(wrong)
+    with pytest.raises(ValueError, match="takes float32"):
+        layer(x, torch.zeros(1, B, H, dtype=torch.int8))
 
 
 class Model(nn.Module):

@@ -9,12 +9,12 @@ import torch
 from recurra.recurrence.cpu import execute as engine
 from recurra.recurrence.cpu.machine import assembly, host, machine
 from recurra.recurrence.interpret import interpret
-from recurra.recurrence.program import Product, Weight
+from recurra.recurrence.program import Product, Span, Weight
 from tests.recurrence.cpu.compiled import Guarded, call
 from tests.recurrence.cpu.test_machines import assembly_of, on
 from tests.recurrence.cpu.test_memory import guarded
 from tests.recurrence.cpu.test_products import bound, every_machine, of, random, run_tile
-from tests.recurrence.programs import gru, highway, inputs, lstm, tied
+from tests.recurrence.programs import Step, finish, gru, highway, inputs, lstm, tied
 from tests.recurrence.random_programs import random_program
 
 
@@ -133,6 +133,21 @@ def test_a_matrix_read_both_ways():
     program, numbers = narrowed(program, inputs(program, 3, 4, torch.float32))
     assert {node.transposed for node in program.nodes if isinstance(node, Product)} == {True, False}
     assert_close(guarded(program, engine.Arguments(*numbers), 3), exact(program, numbers, 3))
+
+
+def test_neighbours_of_which_one_is_int8():
+    step = Step(3, 24, 1)
+    h, square = step.state(0), Span(0, 24)
+    products = [step.graph.product(h, index, square, square) for index in range(3)]
+    new = sum((each.apply("tanh") for each in products[1:]), start=products[0].apply("tanh")) * 0.5
+    program = finish(step.graph, [new], [new], sequences=[3], weights=[(24, 24)] * 3)
+    numbers = inputs(program, 3, 5, torch.float32)
+    for some in ((0,), (1,), (0, 1), (0, 2), (1, 2)):
+        weights = [
+            (each * 64).round().to(torch.int8) if index in some else each for index, each in enumerate(numbers.weights)
+        ]
+        mixed, given = replace(program, int8=some), numbers._replace(weights=weights)
+        assert_close(guarded(mixed, engine.Arguments(*given), 3), exact(mixed, given, 3))
 
 
 def test_random_programs_with_some_matrices_in_int8_have_the_bits_of_the_same_numbers_in_floats():
