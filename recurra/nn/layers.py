@@ -144,7 +144,7 @@ def _step_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] 
         return None
     attributes, own = vars(layer), layer._parameters
     names = [name for name in layer._all_weights[0] if name in own and name not in attributes]
-    weights = {_kind(name): own[name] for name in names}
+    weights: dict[str, Any] = {_kind(name): own[name] for name in names}
     if layer._buffers:
         weights |= chain.from_iterable(_held(layer, name) for name in int8(layer))
     bind(recurrents[0].cell, weights)
