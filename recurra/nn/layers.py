@@ -216,7 +216,7 @@ def _run(
     (layers · directions, B, H)."""
     if hx is None:
         batch = x.shape[0] if packing is None else packing.batch
-        zeros = [x.new_zeros(len(weights), batch, size) for size in _state_sizes(layer)]
+        zeros = [x.new_zeros(batch, size).expand(len(weights), -1, -1) for size in _state_sizes(layer)]
         hx = tuple(zeros) if layer.mode == "LSTM" else zeros[0]
     directions = 2 if layer.bidirectional else 1
     ends = []
@@ -230,7 +230,8 @@ def _run(
             outputs.append(output)
             ends.append(end)
         x = torch.cat(outputs, dim=-1) if layer.bidirectional else outputs[0]
-    return x, map_state(lambda *leaves: torch.stack(leaves), *ends)
+    together = torch.stack if len(ends) > 1 else lambda leaves: leaves[0].unsqueeze(0)
+    return x, map_state(lambda *leaves: together(leaves), *ends)
 
 
 def _run_one(

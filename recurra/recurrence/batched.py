@@ -6,6 +6,7 @@ operands lie side by side in memory is one product as well.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -78,12 +79,22 @@ def _sizes(given: Arguments, series: Series) -> tuple[int, ...]:
     return next(iter([*given.sequences, *series.values()])).shape[:-1]
 
 
+class Joint(NamedTuple):
+    """The products of one operand, taken as one: its results have these widths, and its matrix is these blocks, one
+    below the other."""
+
+    operand: int
+    products: tuple[int, ...]
+    widths: tuple[int, ...]
+    blocks: tuple[Product, ...]
+
+
 class Hoisting(NamedTuple):
-    """How the hoisted nodes are computed: which ones are wanted, what is read, and the products of each operand."""
+    """How the hoisted nodes are computed: which ones are wanted, what is read, and the products."""
 
     wanted: frozenset[int]
     reads: tuple[int, ...]
-    groups: tuple[tuple[int, tuple[int, ...]], ...]
+    joints: tuple[Joint, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -97,11 +108,14 @@ def _hoisting(schedule: Schedule) -> Hoisting:
     for index in needed:
         if isinstance(node := program.nodes[index], Product):
             groups[node.operand].append(index)
-    ordered = tuple(
-        (operand, tuple(sorted(products, key=lambda index: _position(program, index))))
-        for operand, products in sorted(groups.items())
-    )
-    return Hoisting(frozenset(wanted), tuple(n for n in needed if isinstance(program.nodes[n], Read)), ordered)
+    joints = []
+    for operand, products in sorted(groups.items()):
+        ordered = sorted(products, key=lambda index: _position(program, index))
+        nodes = [_product(program, index) for index in ordered]
+        widths = tuple(node.width for node in nodes)
+        joints.append(Joint(operand, tuple(ordered), widths, _in_one_piece(nodes, transposed=False)))
+    reads = tuple(node for node in needed if isinstance(program.nodes[node], Read))
+    return Hoisting(frozenset(wanted), reads, tuple(joints))
 
 
 def hoisted_matrices(schedule: Schedule, weights: Sequence[Tensor], bfloat16: bool) -> dict[int, Tensor]:
@@ -110,9 +124,10 @@ def hoisted_matrices(schedule: Schedule, weights: Sequence[Tensor], bfloat16: bo
     Args:
         bfloat16: whether they are to be rounded to it.
     """
-    program = schedule.program
-    groups = _hoisting(schedule).groups
-    found = {operand: exact(_stacked(program, products, weights)).T for operand, products in groups}
+    found = {
+        joint.operand: exact(stacked([_matrix(block, weights) for block in joint.blocks])).T
+        for joint in _hoisting(schedule).joints
+    }
     return {operand: matrix.bfloat16() if bfloat16 else matrix for operand, matrix in found.items()}
 
 
@@ -133,36 +148,37 @@ def compute_hoisted(
     batch_first = bool(series) and all(
         each.dim() == 3 and each.transpose(0, 1).is_contiguous() for each in series.values()
     )
-    in_order = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
-    count = prod(frame.sizes)
-    known = {node: each.reshape(count, each.shape[-1]) for node, each in in_order.items()}
-    for operand, products in how.groups:
+    known = {node: each.transpose(0, 1) if batch_first else each for node, each in series.items()}
+    sizes = frame.sizes[::-1] if batch_first else frame.sizes
+    for operand, products, widths, _ in how.joints:
         if operand not in known:
             (value,) = evaluate(program, {operand}, _exact(known), given.weights).values()
-            known[operand] = value.expand(count, -1)  # a number by itself has no rows
-        joint = product_of(known[operand], matrices[operand], halves is not None)
-        known |= dict(zip(products, joint.split([program.nodes[each].width for each in products], dim=1), strict=True))
+            known[operand] = value.expand(*sizes, -1)  # a number by itself has no rows
+        joint = product_of(known[operand].flatten(0, -2), matrices[operand], halves is not None)
+        known |= zip(products, joint.view(*sizes, joint.shape[1]).split(widths, dim=-1), strict=True)
     halves = halves or frozenset()
     values = {index: known[index] for index in how.wanted if index in known}
     if len(values) < len(how.wanted):
         values |= evaluate(program, how.wanted - halves, _exact(known), given.weights)
     values = {index: value if index in halves else exact(value) for index, value in values.items()}
-    sizes = frame.sizes[::-1] if batch_first else frame.sizes
-    shaped = {node: value.expand(count, -1).unflatten(0, sizes) for node, value in values.items()}
-    return {node: value.transpose(0, 1) for node, value in shaped.items()} if batch_first else shaped
+    values = {node: value if value.dim() > len(sizes) else value.expand(*sizes, -1) for node, value in values.items()}
+    return {node: value.transpose(0, 1) for node, value in values.items()} if batch_first else values
 
 
 @lru_cache(maxsize=1024)
 def side_by_side(schedule: Schedule) -> list[int]:
     """The nodes to be left side by side in one tensor, in order: those of which sums of products are taken.
 
-    Those that meet the same other factors are neighbours, so that one product serves them all.
+    Those that meet the same other factors are neighbours, so that one product serves them all, and stand in the order
+    of the rows that they are gradients of, so that what the product gives is the gradient of a whole weight.
     """
     factors: defaultdict[int, set[int]] = defaultdict(set)
+    rows: dict[int, tuple[int, int]] = {}
     for item in schedule.program.sums:
         if isinstance(item, Outer) and item.left in schedule.leaving:
             factors[item.left].add(item.right)
-    return sorted(factors, key=lambda node: (min(factors[node]), max(factors[node]), node))
+            rows[item.left] = min(rows.get(item.left, (item.index, item.rows.start)), (item.index, item.rows.start))
+    return sorted(factors, key=lambda node: (min(factors[node]), max(factors[node]), rows[node], node))
 
 
 class Deferring(NamedTuple):
@@ -210,11 +226,10 @@ def _sum_of_products(
 ) -> Tensor:
     """One product for each run of operands that lie side by side."""
     operand = {part: flat[_product(program, part).operand] for part in parts}
-    matrices = {part: exact(_matrix(program, part, weights)).T for part in parts}
     total: Tensor | None = None
     for run in neighbours(parts, operand):
         joint = joined_columns([operand[part] for part in run])
-        matrix = torch.cat([matrices[part] for part in run]) if len(run) > 1 else matrices[run[0]]
+        matrix = stacked([exact(_matrix(block, weights)).T for block in _side_by_side(program, tuple(run))])
         total = exact(product_of(joint, matrix, bfloat16)) if total is None else _added(total, joint, matrix, bfloat16)
     assert total is not None
     return total
@@ -281,24 +296,46 @@ def _position(program: Program, index: int) -> tuple[int, int, int]:
     return node.index, node.rows.start, node.columns.start
 
 
-def _matrix(program: Program, index: int, weights: Sequence[Tensor]) -> Tensor:
+def _matrix(node: Product, weights: Sequence[Tensor]) -> Tensor:
     """A product's matrix, results by operands."""
-    node = _product(program, index)
-    block = weights[node.index][_range(node.rows), _range(node.columns)]
+    weight = weights[node.index]
+    whole = (node.rows.size, node.columns.size) == weight.shape
+    block = weight if whole else weight[_range(node.rows), _range(node.columns)]
     return block.T if node.transposed else block
 
 
-def _stacked(program: Program, products: Sequence[int], weights: Sequence[Tensor]) -> Tensor:
-    """The matrices of products of one operand, one below the other; neighbours in a weight are not copied."""
-    blocks = [_matrix(program, index, weights) for index in products]
+@lru_cache(maxsize=1024)
+def _side_by_side(program: Program, products: tuple[int, ...]) -> tuple[Product, ...]:
+    """Products whose matrices stand side by side, as few as there can be."""
+    return _in_one_piece([_product(program, index) for index in products], transposed=True)
+
+
+def _in_one_piece(products: Sequence[Product], *, transposed: bool) -> tuple[Product, ...]:
+    """Products whose matrices stand below each other, where they are ``transposed`` side by side, with one in the place
+    of those that are neighbours in the rows of a weight."""
+    found: list[Product] = []
+    for node in products:
+        last = found[-1] if found else node
+        after = last.rows.start + last.rows.size == node.rows.start
+        if after and (last.index, last.columns, last.transposed) == (node.index, node.columns, transposed):
+            found[-1] = replace(last, rows=Span(last.rows.start, last.rows.size + node.rows.size))
+        else:
+            found.append(node)
+    return tuple(found)
+
+
+def stacked(blocks: Sequence[Tensor]) -> Tensor:
+    """Tensors one below the other, not copied where that is how they lie in memory."""
     first, height = blocks[0], 0
+    if len(blocks) == 1:
+        return first
+    stride, end = first.stride(), first.data_ptr()
     for block in blocks:
-        if block.data_ptr() != first.data_ptr() + height * first.stride(0) * first.element_size():
-            return torch.cat(blocks)
-        if block.stride() != first.stride():
-            return torch.cat(blocks)
+        if block.data_ptr() != end or block.stride() != stride:
+            return torch.cat(list(blocks))
         height += len(block)
-    return first.as_strided((height, first.shape[1]), first.stride(), first.storage_offset())
+        end += len(block) * stride[0] * block.element_size()
+    return first.as_strided((height, *first.shape[1:]), stride, first.storage_offset())
 
 
 def _range(span: Span) -> slice:

@@ -1,8 +1,9 @@
 """Gradients of what stays the same from step to step, summed over all steps and rows after the loop."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,10 +16,11 @@ from recurra.recurrence.batched import (
     joined_columns,
     neighbours,
     product_of,
+    stacked,
 )
 from recurra.recurrence.cpu.outer import Rows, outer_products
 from recurra.recurrence.packing import Packing, unpack
-from recurra.recurrence.program import Outer, Program, Read, Total
+from recurra.recurrence.program import Outer, Program, Read, Span, Total
 
 
 def collect_weights(
@@ -32,16 +34,58 @@ def collect_weights(
         bfloat16: whether products are of factors rounded to it.
     """
     terms, sums = _outer_products(program, given, series, bfloat16)
+    sums |= _sums(program, given, series, totals, sums.keys())
     for position, item in enumerate(program.sums):
         if isinstance(item, Total) and item.kind == "weight":
-            if item.operand not in sums:
-                inside = totals.get(position)
-                values = at_every_step(program, item.operand, given, series) if inside is None else inside
-                sums[item.operand] = exact(values.flatten(0, -2).sum(0))
             whole = sums[item.operand]
             terms[position] = whole.sum(0, keepdim=True) if item.span.size == 1 else whole
-    indices = {program.sums[position].index for position in terms}
-    return {index: _assembled(program, index, terms, given.weights[index]) for index in sorted(indices)}
+    return {index: _assembled(how, terms, given.weights[index]) for index, how in _assembling(program).items()}
+
+
+class Assembling(NamedTuple):
+    """How a weight's gradient is put together: the positions of its sums, in the order of its rows, the blocks that
+    they are of, and whether these are all of it, one below the other."""
+
+    positions: tuple[int, ...]
+    blocks: tuple[tuple[Span, ...], ...]
+    whole: bool
+
+
+@lru_cache(maxsize=1024)
+def _assembling(program: Program) -> dict[int, Assembling]:
+    """By weight."""
+    found: defaultdict[int, list[tuple[tuple[Span, ...], int]]] = defaultdict(list)
+    for position, item in enumerate(program.sums):
+        if isinstance(item, Outer) or item.kind == "weight":
+            found[item.index].append(((item.rows, item.columns) if isinstance(item, Outer) else (item.span,), position))
+    how = {}
+    for index, terms in sorted(found.items()):
+        blocks, positions = zip(*sorted(terms), strict=True)
+        length, *width = program.weights[index]
+        starts = [*(rows.start for rows, *_ in blocks), length]
+        ends = [0, *(rows.start + rows.size for rows, *_ in blocks)]
+        across = all(size == columns.size for _, *spans in blocks for size, columns in zip(width, spans, strict=True))
+        how[index] = Assembling(positions, blocks, starts == ends and across)
+    return how
+
+
+def _sums(
+    program: Program, given: Arguments, series: Series, totals: Mapping[int, Tensor], others: Collection[int]
+) -> dict[int, Tensor]:
+    """The sums over steps and rows that vectors' gradients are of, by node; but not of the others. Columns that lie
+    side by side are added up at once."""
+    found, columns = dict[int, Tensor](), dict[int, Tensor]()
+    for position, item in enumerate(program.sums):
+        if isinstance(item, Outer) or item.kind != "weight" or item.operand in others:
+            continue
+        if position in totals:
+            found[item.operand] = exact(totals[position].sum(0))
+        elif item.operand not in columns:
+            columns[item.operand] = at_every_step(program, item.operand, given, series).flatten(0, -2)
+    for run in neighbours(columns, columns):
+        together = joined_columns([columns[node] for node in run]) if len(run) > 1 else columns[run[0]]
+        found |= zip(run, exact(together.sum(0)).split([columns[node].shape[1] for node in run]), strict=True)
+    return found
 
 
 def _outer_products(
@@ -101,24 +145,20 @@ def _exact_products(left: Tensor, rights: list[Rows]) -> list[Tensor]:
         else:
             later = series[:-1].flatten(0, 1) if before is None else series[0].index_select(0, before)
             count = len(left) - len(later)
-            found.append(torch.addmm(left[:count].T @ start[:count], left[count:].T, later))
+            found.append(product_of(left[count:].T, later).addmm_(left[:count].T, start[:count]))
     return found
 
 
-def _assembled(program: Program, index: int, terms: Mapping[int, Tensor], weight: Tensor) -> Tensor:
-    """The gradient of one weight from its terms, each of a block."""
-    blocks = [(item, terms[position]) for position, item in enumerate(program.sums) if _is_of(item, index)]
-    if len(blocks) == 1 and blocks[0][1].shape == weight.shape:
-        return blocks[0][1]
+def _assembled(how: Assembling, terms: Mapping[int, Tensor], weight: Tensor) -> Tensor:
+    """The gradient of one weight from its terms."""
+    own = [terms[position] for position in how.positions]
+    # what is added up may be one number for all of a block
+    if how.whole and all(len(term) == rows.size for term, (rows, *_) in zip(own, how.blocks, strict=True)):
+        return stacked(own)
     total = torch.zeros_like(weight)
-    for item, term in blocks:
-        spans = (item.rows, item.columns) if isinstance(item, Outer) else (item.span,)
+    for spans, term in zip(how.blocks, own, strict=True):
         total[tuple(slice(span.start, span.start + span.size) for span in spans)] += term
     return total
-
-
-def _is_of(item: Outer | Total, index: int) -> bool:
-    return item.index == index and (isinstance(item, Outer) or item.kind == "weight")
 
 
 def collect_rows(program: Program, given: Arguments, series: Series, totals: Mapping[int, Tensor]) -> dict[int, Tensor]:

@@ -107,7 +107,7 @@ def evaluate(
 ) -> dict[int, Tensor]:
     """The values of the ``wanted`` nodes, from those ``known`` and the weights.
 
-    Values are ``(N, width)`` for any N, one step's rows or those of all steps together; what depends on nothing but
+    Values are ``(..., width)``, one step's rows or those of all steps; what depends on nothing but
     weights and numbers comes as ``(width,)``.
 
     Raises:

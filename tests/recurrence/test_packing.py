@@ -246,7 +246,7 @@ def test_no_product_sees_padding(monkeypatch):
     monkeypatch.setattr(batched, "product_of", product_of)
     monkeypatch.setattr(collect, "product_of", product_of)
     layer(x, lengths=lengths)[0].sum().backward()
-    assert len(sizes) >= 3 and all(size == {16} for size in sizes)
+    assert len(sizes) >= 3 and all(max(size) <= 16 for size in sizes)
 
 
 def test_picking_rows_has_a_gradient_of_a_gradient():

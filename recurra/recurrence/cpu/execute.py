@@ -211,7 +211,7 @@ def _piece(layout: Layout, given: Arguments, steps: int, row_bytes: int) -> int:
 
 
 class Memory(NamedTuple):
-    """What the loop of a call works in, and the threads it is for: they share rows where so many of them run."""
+    """What the loop of a call works in, and the threads it is for: they share rows where ``by_rows`` of them run."""
 
     team: int
     by_rows: int
@@ -274,32 +274,32 @@ def call(
     layout = compiled.layout
     held: list[Tensor] = []  # copies that have to live until the loop has run
 
-    def flat(tensor: Tensor) -> Tensor:
-        held.append(tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous())
-        return held[-1]
+    def flat(tensor: Tensor) -> tuple[int, ...]:
+        strides = tensor.stride()
+        if strides[-1] != 1 and tensor.shape[-1] != 1:
+            held.append(tensor.contiguous())
+            return held[-1].data_ptr(), *held[-1].stride()
+        return tensor.data_ptr(), *strides
 
-    words: list[int] = []
+    begins = 0 if given.packing is None else given.packing.begins.data_ptr()
+    working = [*map(Tensor.data_ptr, memory.tensors), memory.kernels]
+    words = [steps, batch, memory.by_rows, int(memory.team == 1), *working, int(packed), begins]
     for kind, index, _ in arguments(layout):
         match kind:
             case "sequence" | "delayed" | "entering" | "leaving":
-                tensor = flat(series[index] if kind in ("entering", "leaving") else given.sequences[index])
-                words += [tensor.data_ptr(), tensor.stride(0), tensor.stride(-2)]
+                address, *strides = flat(series[index] if kind in ("entering", "leaving") else given.sequences[index])
+                words += [address, strides[0], strides[-2]]
                 if kind == "delayed":
-                    start = flat(given.starts[index])
-                    words += [start.data_ptr(), start.stride(0)]
+                    words += flat(given.starts[index])[:2]
             case "row":
-                tensor = flat(given.rows[index])
-                words += [tensor.data_ptr(), tensor.stride(0)]
+                words += flat(given.rows[index])[:2]
             case "vector":
-                words.append(flat(given.weights[index]).data_ptr())
+                words += flat(given.weights[index])[:1]
             case "product":
                 words += _matrix(layout, index, given.weights, held)
             case "state":
                 held.append(given.states[index].contiguous())
                 words += [held[-1].data_ptr(), slots[index].data_ptr()]
-    addresses = [*(tensor.data_ptr() for tensor in memory.tensors), memory.kernels]
-    begins = 0 if given.packing is None else given.packing.begins.data_ptr()
-    words = [steps, batch, memory.by_rows, int(memory.team == 1), *addresses, int(packed), begins, *words]
     pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), memory.team)
 
 
