@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from recurra.recurrence.cpu.softmax import softmax_errors, takes
 
 IGNORED = -100
 LOGITS_BYTES = 32 << 20
 """Of one block. Half as much costs 2 to 5 % at 10,000 words; the C library maps larger buffers afresh by default."""
-
-CACHED_BYTES = 2 << 20
-"""Of the part of a block that is widened for its softmax."""
 
 
 def linear_cross_entropy(
@@ -38,14 +38,17 @@ def linear_cross_entropy(
     counted = targets != IGNORED
     if not counted.all():
         hidden, targets = hidden[counted], targets[counted]
+    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < len(weight):
+        least, most = int(targets.min()), int(targets.max())
+        raise RuntimeError(f"targets must lie in 0 to {len(weight) - 1}, got {least} to {most}")
     device = hidden.device.type
     kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     with torch.autocast(device, enabled=False):
         if torch.is_grad_enabled():
             loss: Tensor = _CrossEntropy.apply(hidden, weight, bias, targets, divisor, kind)
             return loss
-        x, w, b = hidden.to(kind), weight.to(kind), bias.to(kind)
-        return torch.stack([nats for _, nats in _errors(x, w, b, targets)]).sum() / divisor
+        blocks = _errors(hidden.to(kind), weight.to(kind), bias, targets)
+        return torch.stack([nats for _, nats in blocks]).sum() / divisor
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -53,12 +56,12 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, divisor: float, kind: torch.dtype
     ) -> Tensor:
-        x, w, b = hidden.to(kind), weight.to(kind), bias.to(kind)
+        x, w = hidden.to(kind), weight.to(kind)
         scaled = (hidden / divisor).to(kind)
         d_hidden, d_weight = torch.empty_like(hidden), torch.empty_like(weight)
         d_bias = torch.zeros_like(bias, dtype=torch.promote_types(kind, torch.float32))
         nats, begin = [], 0
-        for error, block_nats in _errors(x, w, b, targets, d_bias):
+        for error, block_nats in _errors(x, w, bias, targets, d_bias):
             nats.append(block_nats)
             rows = slice(begin, begin + len(error))
             torch.div(error @ w, divisor, out=d_hidden[rows])
@@ -84,42 +87,32 @@ def _errors(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Of every block of rows the gradient of its logits, softmax less one at the target, and its loss.
 
-    The gradient lies in a buffer that the next block overwrites; its rows are added to ``total``. Of no rows there is
-    a block too, an empty one.
+    The gradient lies in a buffer that the next block overwrites; its rows are added to ``total``, without which there
+    is none. Of no rows there is a block too, an empty one.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
     rows = _rows(LOGITS_BYTES, len(w) * x.itemsize, len(x))
-    cached = _rows(CACHED_BYTES, len(w) * wide.itemsize, rows) if x.dtype != wide else rows
-    ones, buffer = x.new_ones(cached, dtype=wide), x.new_empty(rows, len(w))
+    buffer = x.new_empty(rows, len(w))
     for x_block, target_block in zip(x.split(rows), targets.split(rows), strict=True):
-        logits = buffer[: len(x_block)]
-        torch.addmm(b, x_block, w.T, out=logits)
-        chances = []
-        for part, target in zip(logits.split(cached), target_block[:, None].split(cached), strict=True):
-            softmax = part.to(wide)
-            torch.softmax(softmax, 1, out=softmax)
-            chances.append(softmax.gather(1, target))
-            softmax.scatter_add_(1, target, -torch.ones_like(chances[-1]))
-            if total is not None:
-                total.addmv_(softmax.T, ones[: len(part)])
-            part.copy_(softmax)
-        yield logits, _nats(torch.cat(chances)[:, 0], x_block, w, b, target_block)
+        products = torch.mm(x_block, w.T, out=buffer[: len(x_block)])
+        losses = softmax_errors if takes(products) else _softmax_errors
+        yield products, losses(products, b, target_block, total).sum()
+
+
+def _softmax_errors(products: Tensor, bias: Tensor, targets: Tensor, total: Tensor | None) -> Tensor:
+    """What `cpu.softmax.softmax_errors` does, by torch."""
+    numbers = products.to(torch.promote_types(products.dtype, torch.float32)) + bias
+    losses = cross_entropy(numbers, targets, reduction="none")
+    if total is not None:
+        error = numbers.softmax(1).scatter_add_(1, targets[:, None], -torch.ones_like(losses)[:, None])
+        total += error.sum(0)
+        products.copy_(error)
+    return losses
 
 
 def _rows(most: int, row: int, wanted: int) -> int:
     """Rows of ``row`` bytes in one of the equal parts of at most ``most`` bytes that ``wanted`` rows are cut into."""
     parts = -(-wanted * row // most)
     return max(1, -(-wanted // max(1, parts)))
-
-
-def _nats(chances: Tensor, x: Tensor, w: Tensor, b: Tensor, targets: Tensor) -> Tensor:
-    """The sum of -log ``chances``; those too small for their type are computed again as logarithms."""
-    nats = -chances.log()
-    lost = chances < torch.finfo(chances.dtype).tiny
-    if lost.any():
-        logits = torch.addmm(b, x[lost], w.T).to(chances.dtype)
-        nats[lost] = torch.nn.functional.cross_entropy(logits, targets[lost], reduction="none")
-    return nats.sum()
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:

@@ -31,9 +31,15 @@ def rows(request, monkeypatch):
     monkeypatch.setattr(module, "LOGITS_BYTES", request.param * V * 8)
 
 
+@pytest.fixture(params=["compiled", "by torch"])
+def way(request, monkeypatch):
+    if request.param == "by torch":
+        monkeypatch.setattr(module, "takes", lambda logits: False)
+
+
 @pytest.mark.parametrize("ignored", [(), (0, 9, 22), range(N)], ids=["all count", "some count", "none counts"])
 @pytest.mark.parametrize("factor", [1.0, -0.3])
-def test_loss_and_gradients_are_those_of_the_whole(rows, ignored, factor):
+def test_loss_and_gradients_are_those_of_the_whole(rows, way, ignored, factor):
     leaves, targets = problem(ignored=ignored)
     found, wanted = blockwise(leaves, targets, 3.0), plain(leaves, targets, 3.0)
     torch.testing.assert_close(found, wanted, rtol=1e-13, atol=1e-13)
@@ -42,7 +48,7 @@ def test_loss_and_gradients_are_those_of_the_whole(rows, ignored, factor):
         torch.testing.assert_close(gradient, known, rtol=1e-12, atol=1e-13)
 
 
-def test_float32_is_as_near_to_the_truth_as_torch(rows):
+def test_float32_is_as_near_to_the_truth_as_torch(rows, way):
     leaves, targets = problem(torch.float32)
     exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
     truth = torch.autograd.grad(plain(exact, targets, 1.0), exact)
@@ -51,7 +57,7 @@ def test_float32_is_as_near_to_the_truth_as_torch(rows):
             torch.testing.assert_close(gradient.double(), true, rtol=1e-5, atol=2e-6)
 
 
-def test_without_gradients_none_are_formed(rows):
+def test_without_gradients_none_are_formed(rows, way):
     leaves, targets = problem()
     with torch.no_grad():
         loss = blockwise(leaves, targets, 2.0)
@@ -59,9 +65,7 @@ def test_without_gradients_none_are_formed(rows):
     torch.testing.assert_close(loss, plain(leaves, targets, 2.0).detach(), rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("cached", [1, 4 * V * 3, 1 << 20], ids=["one row", "three rows", "all rows"])
-def test_autocast_is_as_near_to_the_truth_as_torch(rows, cached, monkeypatch):
-    monkeypatch.setattr(module, "CACHED_BYTES", cached)
+def test_autocast_is_as_near_to_the_truth_as_torch(rows, way):
     leaves, targets = problem(torch.float32)
     exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
     truth = torch.autograd.grad(plain(exact, targets, 4.0), exact)
@@ -76,7 +80,7 @@ def test_autocast_is_as_near_to_the_truth_as_torch(rows, cached, monkeypatch):
             assert (gradient - true).abs().max() < 4 * 2**-9 * true.abs().max()
 
 
-def test_a_loss_too_large_for_a_probability_is_exact():
+def test_a_loss_too_large_for_a_probability_is_exact(way):
     hidden = torch.tensor([[1.0], [2.0], [0.0]], requires_grad=True)
     weight, bias = torch.tensor([[0.0], [400.0]]), torch.zeros(2)
     loss = linear_cross_entropy(hidden, weight, bias, torch.tensor([0, 0, 1]))
@@ -85,7 +89,7 @@ def test_a_loss_too_large_for_a_probability_is_exact():
     assert gradient.tolist() == [[400.0], [400.0], [-200.0]]
 
 
-def test_numbers_that_are_not_finite_stay_so():
+def test_numbers_that_are_not_finite_stay_so(way):
     leaves, targets = problem()
     with torch.no_grad():
         leaves[0][3, 2] = torch.nan
@@ -96,7 +100,7 @@ def test_a_target_out_of_range_is_an_error():
     leaves, targets = problem()
     for wrong in (V, -1):
         targets[4] = wrong
-        with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+        with pytest.raises(RuntimeError, match=rf"targets must lie in 0 to {V - 1}"):
             blockwise(leaves, targets, 1.0)
 
 
@@ -121,9 +125,9 @@ def test_the_gradient_of_the_weights_is_not_copied():
 def test_no_more_logits_exist_than_one_block_holds(monkeypatch):
     monkeypatch.setattr(module, "LOGITS_BYTES", 6 * V * 8)
     sizes = set()
-    addmm = torch.addmm
+    mm = torch.mm
     monkeypatch.setattr(
-        torch, "addmm", lambda *given, out: sizes.add(out.untyped_storage().nbytes()) or addmm(*given, out=out)
+        torch, "mm", lambda *given, out: sizes.add(out.untyped_storage().nbytes()) or mm(*given, out=out)
     )
     leaves, targets = problem()
     blockwise(leaves, targets, 1.0)

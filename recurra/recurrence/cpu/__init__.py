@@ -21,6 +21,7 @@ The loop
     places.py       addresses of each value at each step
     loop.py         the generator
     outer.py        gradients of weights, of factors rounded to bfloat16
+    softmax.py      the errors of a softmax layer
     room.py         memory for large results
     execute.py      compiled once, then handed the user's tensors
     handover.py     the tensors of one step, handed over by compiled code
