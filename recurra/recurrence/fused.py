@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.check import disagreement
+from recurra.recurrence.cpu.execute import gathers
+from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.int8 import by_int8
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
@@ -109,15 +111,17 @@ def _planned(cell: nn.Module, request: Request) -> Plan:
 
 
 @lru_cache(maxsize=512)
-def variant(program: Program, masked: bool, reset: bool, trajectory: bool, bfloat16: bool = False) -> Program:
+def variant(
+    program: Program, masked: bool, reset: bool, trajectory: bool, bfloat16: bool = False, gathered: bool = False
+) -> Program:
     """The program as a call needs it: with a mask for lengths, where rows are not packed, and one for resets, with the
-    states among its outputs, and with rounded products."""
+    states among its outputs, and with rounded or gathered products."""
     if reset:
         program = with_reset(program)
     if masked:
         program = with_lengths(program)
     outputs = program.outputs + program.next if trajectory else program.outputs
-    return replace(program, outputs=outputs, bfloat16=bfloat16)
+    return replace(program, outputs=outputs, bfloat16=bfloat16, gathered=gathered)
 
 
 def run_fused(plan: Plan, cell: nn.Module, request: Request, loop: Loop = run) -> Result | None:
@@ -147,11 +151,17 @@ def checked(plan: Plan, cell: nn.Module, request: Request, masked: bool = False)
     return recipe_for(plan, request, masked)
 
 
-def recipe_for(plan: Plan, request: Request, masked: bool = False) -> "Recipe":
-    """The recipe for a call of a cell that has a program."""
+def recipe_for(plan: Plan, request: Request, masked: bool = False, packing: Packing | None = None) -> "Recipe":
+    """The recipe for a call of a cell that has a program.
+
+    Args:
+        packing: of inputs that are packed already.
+    """
     assert plan.lowered is not None
-    reset = request.reset is not None
-    program = variant(plan.lowered.program, masked, reset, request.trajectory, request.bfloat16)
+    state, reset = next(tensors(request.state)), request.reset is not None
+    steps = next(tensors(request.inputs)).shape[1] if packing is None else packing.steps
+    what = plan.lowered.program, masked, reset, request.trajectory, request.bfloat16
+    program = variant(*what, gathered=gathers(variant(*what), steps, state.shape[0], DTYPES[state.dtype]))
     if program not in plan.recipes:
         plan.recipes[program] = recipe(plan.lowered, program, masked)
     return plan.recipes[program]
@@ -167,9 +177,10 @@ def run_known(plan: Plan, request: Request, packing: Packing) -> Result | None:
     lowered, weights = plan.lowered, plan.weights
     if lowered is None or weights is None or plan.fault is not None:
         return None
-    if (lowered.program.text, True, torch.is_grad_enabled()) not in plan.checked:
+    exact = recipe_for(plan, request._replace(bfloat16=False), packing=packing)
+    if (exact.program, True, torch.is_grad_enabled()) not in plan.checked:
         return None
-    return run_packed(recipe_for(plan, request), weights.read(), request, packing, lowered.trace.structure)
+    return run_packed(recipe_for(plan, request, packing=packing), weights.read(), request, packing, lowered.trace.structure)
 
 
 class Recipe(NamedTuple):

@@ -114,6 +114,7 @@ def _joint(program: Program, wanted: Wanted) -> Program:
         outputs=outputs,
         sums=tuple(sums),
         backwards=not program.backwards,
+        gathered=False,
     )
 
 

@@ -51,6 +51,7 @@ def parse(text: str) -> Program:
         sums=tuple(sums),
         backwards="backwards" in words,
         bfloat16="bfloat16" in words,
+        gathered="gathered" in words,
     )
     _check(program, text)
     return program

@@ -154,6 +154,8 @@ class Program:
         sums: what is accumulated over the steps (the gradients of what stays the same).
         backwards: whether the steps are taken from the last to the first.
         bfloat16: whether products are of weights and operands rounded to bfloat16; their sums, and all else, are not.
+        gathered: whether products of inputs are taken in the loop, added up with those of states; else before it, for all
+            steps at once. The sums are the same, to rounding.
         int8: the weights, matrices that only products read, whose numbers are int8.
     """
 
@@ -167,6 +169,7 @@ class Program:
     sums: tuple[Outer | Total, ...] = ()
     backwards: bool = False
     bfloat16: bool = False
+    gathered: bool = False
     int8: tuple[int, ...] = ()
     text: str = field(init=False, compare=False, repr=False)
 
@@ -215,7 +218,7 @@ def _ids(nodes: tuple[int, ...]) -> str:
 
 
 def _lines(program: Program) -> Iterator[str]:
-    yield " ".join(["step", *(name for name in ("backwards", "bfloat16") if getattr(program, name))])
+    yield " ".join(["step", *(name for name in ("backwards", "bfloat16", "gathered") if getattr(program, name))])
     for name in ("sequences", "states", "rows"):
         yield " ".join([name, *map(str, getattr(program, name))])
     yield " ".join(["weights", *("x".join(map(str, shape)) for shape in program.weights)])

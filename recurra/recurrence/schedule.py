@@ -75,13 +75,13 @@ class Schedule:
     carried: dict[int, int]
 
 
-def schedule(program: Program, *, single: bool = False, inside: bool = False) -> Schedule:
+def schedule(program: Program, *, single: bool = False) -> Schedule:
     """Cut ``program`` up.
 
     Args:
         single: for one step: every product stays in the loop, and each by itself.
-        inside: no product is hoisted; those of inputs are accumulated with those of states.
     """
+    inside = program.gathered and not single
     program = _copied_results(products_first(program) if inside else program)
     if not single:
         program = _copied_states(program, _deferred(program))

@@ -75,7 +75,6 @@ def compile_program(
     machine: Machine | None = None,
     own: int | None = None,
     halves: frozenset[int] = frozenset(),
-    inside: bool = False,
 ) -> Compiled:
     """Machine code for the loop of a program; the same for every number of steps and rows.
 
@@ -87,11 +86,10 @@ def compile_program(
         machine: the host where it is not given.
         own: how many of the outputs are results; those that follow are remembered for a gradient.
         halves: sequences that come in bfloat16.
-        inside: whether products of inputs are taken in the loop.
     """
     machine = machine or host()
     pool.pool()
-    cut = schedule(program, single=single, inside=inside)
+    cut = schedule(program, single=single)
     pairs = packed and by_pairs(program, dtype, machine)
     series = narrow(cut, own, halves) if pairs else None
     layout = lay_out(cut, kept, delayed, lanes(machine, dtype), packed, series)
@@ -125,8 +123,7 @@ def execute(
     given, halves = _readable(program, given, DTYPES[like.dtype])
     frame = given.packing or Full(steps, like.shape[-2])
     dtype, batch = DTYPES[like.dtype], frame.batch
-    inside = by_pairs(program, dtype, host()) and inputs_inside(program, steps, batch)
-    compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves, inside=inside)
+    compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves)
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
@@ -179,18 +176,24 @@ def _readable(program: Program, given: Arguments, dtype: DType) -> tuple[Argumen
     return given._replace(sequences=sequences), left
 
 
-def inputs_inside(program: Program, steps: int, batch: int) -> bool:
-    """Whether the loop takes products of inputs, rounded to bfloat16, itself.
+def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
+    """Whether the loop had better take products of inputs itself: see `Program`.
 
-    Their results are then never written, and its tiles are as fast as torch's product. A single row, for which a tile
-    takes as long as for sixteen, is cheaper hoisted, but for few steps of few features.
+    Their results are then never written, and its tiles are as fast as torch's product or faster, where there are rows
+    enough for what reading all weights once more in every step takes. A single row of bfloat16, for which a tile takes
+    as long as for sixteen, is cheaper hoisted, but for few steps of few features.
     """
     elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
-    return not program.backwards and (batch > 1 or steps * elements < LITTLE)
+    if by_pairs(program, dtype, host()):
+        return batch > 1 or steps * elements < LITTLE
+    return steps > 1 and not program.int8 and batch >= (2 if elements <= NEAR else 24)
 
 
 LITTLE = 50_000_000
 """Multiplications of one row: what it takes to round and stack the weights for torch."""
+
+NEAR = 150_000
+"""Elements of the weights of which a cache passes several rows' worth on while one row is multiplied."""
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
