@@ -3,7 +3,7 @@
     python benchmarks/choices.py [--json benchmarks/results/choices.json]
 
 For each shape, cell, type and mode: the same call with one thread, with rows shared among threads, and with features
-shared; with products of inputs in the loop and before it (bfloat16); with every width of block that a product kernel
+shared; with products of inputs in the loop and before it; with every width of block that a product kernel
 can have. All of them in turns in one process; a figure is the median of the rounds. The loss is that of the choice made
 over the best one: which that is, the even rounds say, and by how much, the odd ones.
 """
@@ -25,6 +25,7 @@ import recurra
 from recurra.bench.machine import describe_machine, others_seconds
 from recurra.bench.timing import alternate, spread
 from recurra.files import write_text
+from recurra.recurrence import fused
 from recurra.recurrence.cpu import execute, layout
 
 STEPS = 24
@@ -81,12 +82,12 @@ class Ways:
     def _inside(choice: Choice) -> Any:
         if choice.inside is None:
             return nullcontext()
-        return patch.object(execute, "inputs_inside", lambda program, *_: choice.inside and not program.backwards)
+        return patch.object(fused, "gathers", lambda *_: choice.inside)
 
 
-def choices(bfloat16: bool) -> list[Choice]:
+def choices() -> list[Choice]:
     """The rule's, each sharing with each place of the inputs' products, and each width of block."""
-    found = [Choice(), *(Choice(*each) for each in product(SHARINGS, (True, False) if bfloat16 else (None,)))]
+    found = [Choice(), *(Choice(*each) for each in product(SHARINGS, (True, False)))]
     return [*found, *(Choice(vectors=vectors) for vectors in (1, 2, 3, 4))]
 
 
@@ -104,7 +105,7 @@ def measured(cell: str, batch: int, width: int, bfloat16: bool, training: bool, 
             if training:
                 torch.autograd.grad(outputs, [x, *layer.parameters()], gradient)
 
-    every = choices(bfloat16)
+    every = choices()
     times = alternate({str(each): lambda each=each: call(each) for each in every}, rounds)
     found = {name: spread(values).median for name, values in times.items()}
     # the best of one half of the rounds, judged by the other: the luckiest of many equals seems better than it is

@@ -118,7 +118,7 @@ def _remembered(program: Program, adjoint: Adjoint) -> str:
 
 def _half(program: Program, names: list[str]) -> Iterator[Line]:
     cut = schedule(program)
-    yield from _outside("hoisted", cut, cut.hoisted, names, "before the loop, all steps at once")
+    yield from _outside("hoisted", cut, cut.hoisted, names, "before the loop (many rows: in it)")
     for number, stage in enumerate(cut.stages, 1):
         products = [part for group in stage.groups for parts in group.products.values() for part in parts]
         parts = [_products(cut.program, products, names), _counted(len(stage.reduces), "reduction over features")]

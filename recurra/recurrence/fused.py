@@ -180,7 +180,9 @@ def run_known(plan: Plan, request: Request, packing: Packing) -> Result | None:
     exact = recipe_for(plan, request._replace(bfloat16=False), packing=packing)
     if (exact.program, True, torch.is_grad_enabled()) not in plan.checked:
         return None
-    return run_packed(recipe_for(plan, request, packing=packing), weights.read(), request, packing, lowered.trace.structure)
+    return run_packed(
+        recipe_for(plan, request, packing=packing), weights.read(), request, packing, lowered.trace.structure
+    )
 
 
 class Recipe(NamedTuple):

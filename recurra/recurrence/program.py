@@ -154,8 +154,8 @@ class Program:
         sums: what is accumulated over the steps (the gradients of what stays the same).
         backwards: whether the steps are taken from the last to the first.
         bfloat16: whether products are of weights and operands rounded to bfloat16; their sums, and all else, are not.
-        gathered: whether products of inputs are taken in the loop, added up with those of states; else before it, for all
-            steps at once. The sums are the same, to rounding.
+        gathered: whether products of inputs are taken in the loop, added up with those of states; else before it, for
+            all steps at once. The sums are the same, to rounding.
         int8: the weights, matrices that only products read, whose numbers are int8.
     """
 

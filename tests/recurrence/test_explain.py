@@ -17,7 +17,7 @@ from tests.recurrence.test_lower import NOT_FUSED
 LSTM_CELL = """\
 LSTMCell runs as one compiled loop on the CPU
 forward, from the first step to the last
-  hoisted     before the loop, all steps at once: products with 4 × weight_ih (5 × 3 each)
+  hoisted     before the loop (many rows: in it): products with 4 × weight_ih (5 × 3 each)
   stage 1     products with 4 × weight_hh (5 × 5 each), then 21 element-wise operations
 backward, from the last step to the first
   remembered  4 values of width 5 and 2 states of every step, from the forward loop
