@@ -5,8 +5,13 @@ from typing import NamedTuple, NoReturn
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.modules import module
 
+from recurra.layers.recurrent import Recurrent, begin
+from recurra.recurrence.fused import Prepared
+from recurra.recurrence.paths import end
 from recurra.recurrence.ragged import reverse
+from recurra.recurrence.request import Result
 from recurra.recurrence.state import State
 
 
@@ -48,11 +53,12 @@ class Bidirectional(nn.Module):
         """As :meth:`Recurrent.forward`, without ``state``; O is the sum of both layers' outputs."""
         if state is not None:
             _needs_the_future()
-        ahead, last = self.forwards(x, lengths=lengths, reset=reset)
+        begun = [_begin(self.forwards, x, lengths, reset)]
         if reset is not None:
             starts_after = torch.cat([reset[:, 1:], torch.zeros_like(reset[:, :1])], dim=1)
             reset = reverse(starts_after, lengths)
-        back, first = self.backwards(reverse(x, lengths), lengths=lengths, reset=reset)
+        begun.append(_begin(self.backwards, reverse(x, lengths), lengths, reset))
+        (ahead, last, _), (back, first, _) = end(begun)
         return torch.cat([ahead, reverse(back, lengths)], dim=2), BidirectionalState(last, first)
 
     def initial_state(self, batch_size: int) -> NoReturn:
@@ -62,6 +68,21 @@ class Bidirectional(nn.Module):
     def step(self, x: Float[Tensor, "B I"], state: State) -> NoReturn:
         """Impossible: raises."""
         _needs_the_future()
+
+
+def _begin(layer: nn.Module, x: Tensor, lengths: Tensor | None, reset: Tensor | None) -> Prepared | Result:
+    """A direction's call: up to where its loop runs, if a call of the layer is nothing but that."""
+    if type(layer) is Recurrent and _is_plain(layer):
+        return begin(layer, x, lengths=lengths, reset=reset)
+    outputs, last = layer(x, lengths=lengths, reset=reset)
+    return Result(outputs, last, None)
+
+
+def _is_plain(layer: Recurrent) -> bool:
+    """Whether nobody has hooked into the layer, or put something else in the place of its call."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    instead = "forward" in vars(layer) or layer._compiled_call_impl is not None
+    return not instead and not any(hooks) and not module._has_any_global_hook()
 
 
 def _needs_the_future() -> NoReturn:

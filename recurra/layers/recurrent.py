@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from recurra.recurrence import reference, segments
+from recurra.recurrence import paths, reference, segments
 from recurra.recurrence.explain import Explanation, explain
-from recurra.recurrence.fused import Plans
-from recurra.recurrence.paths import answer, obstacle
+from recurra.recurrence.fused import Plans, Prepared
+from recurra.recurrence.paths import answer, end, obstacle
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
 from recurra.recurrence.stream import Stream, opened, step
@@ -83,11 +83,7 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: ``x`` without steps, or a ``state``, ``lengths`` or ``reset`` of another batch or length.
         """
-        if x.shape[1:2] == (1,) and state is not None and lengths is None and reset is None:
-            found = step(self.cell, self.plans, x[:, 0], state)
-            if found is not None:
-                return found[0].unsqueeze(1), found[1]
-        result = self._answer(self._request(x, state, lengths, reset))
+        (result,) = end([begin(self, x, state, lengths, reset)])
         return result.outputs, result.state
 
     def trajectory(
@@ -160,6 +156,23 @@ class Recurrent(nn.Module):
         inputs = reference.step_inputs(self.cell, x, lengths)
         begin = start if state is None else state
         return Request(inputs, begin, None if reset is None else start, lengths, reset)
+
+
+def begin(
+    layer: Recurrent,
+    x: Tensor,
+    state: State | None = None,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> Prepared | Result:
+    """A layer's call up to where its loop runs, for `end`; its result where it goes another way."""
+    if x.shape[1:2] == (1,) and state is not None and lengths is None and reset is None:
+        found = step(layer.cell, layer.plans, x[:, 0], state)
+        if found is not None:
+            return Result(found[0].unsqueeze(1), found[1], None)
+    request = layer._request(x, state, lengths, reset)
+    way = segments.answer if layer.remember == "segments" else paths.begin
+    return way(layer.cell, layer.plans, request)
 
 
 def _check(x: Tensor, state: State | None, lengths: Tensor | None, reset: Tensor | None) -> None:

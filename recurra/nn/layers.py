@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from recurra.layers.recurrent import Recurrent
+from recurra.layers.recurrent import Recurrent, begin
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
 from recurra.recurrence.batched import exact
+from recurra.recurrence.fused import Prepared
 from recurra.recurrence.int8 import SUFFIXES, reading_int8
 from recurra.recurrence.packing import Packing, pick
-from recurra.recurrence.paths import answer_packed
+from recurra.recurrence.paths import begin_packed, end
+from recurra.recurrence.request import Result
 from recurra.recurrence.state import State, map_state
 from recurra.recurrence.stream import step, step_again
 
@@ -223,38 +225,32 @@ def _run(
     for first in range(0, len(weights), directions):
         if first > 0:
             x = _between(layer, x, packing)
-        outputs = []
+        begun = []
         for k in range(first, first + directions):
             start = map_state(lambda leaf, k=k: leaf[k], hx)
-            output, end = _run_one(_recurrents(layer)[k], weights[k], x, start, packing, backwards=k > first)
-            outputs.append(output)
-            ends.append(end)
+            turned = x if k == first else _turned(x, packing)
+            begun.append(_begin(_recurrents(layer)[k], weights[k], turned, start, packing))
+        found = end(begun)
+        outputs = [found[0].outputs, *(_turned(backwards.outputs, packing) for backwards in found[1:])]
+        ends += [result.state for result in found]
         x = torch.cat(outputs, dim=-1) if layer.bidirectional else outputs[0]
     together = torch.stack if len(ends) > 1 else lambda leaves: leaves[0].unsqueeze(0)
     return x, map_state(lambda *leaves: together(leaves), *ends)
 
 
-def _run_one(
-    recurrent: Recurrent,
-    weights: dict[str, Tensor],
-    x: Tensor,
-    start: State,
-    packing: Packing | None,
-    *,
-    backwards: bool,
-) -> tuple[Tensor, State]:
+def _begin(
+    recurrent: Recurrent, weights: dict[str, Tensor], x: Tensor, start: State, packing: Packing | None
+) -> Prepared | Result:
+    """One direction of a layer, up to where its loop runs."""
     bind(recurrent.cell, weights)
-
-    def turned(series: Tensor) -> Tensor:
-        if not backwards:
-            return series
-        return series.flip(1) if packing is None else pick(series, packing.backwards)
-
     if packing is None:
-        outputs, end = recurrent(turned(x), start)
-    else:
-        outputs, end = answer_packed(recurrent.cell, recurrent.plans, turned(x), start, packing)
-    return turned(outputs), end
+        return begin(recurrent, x, start)
+    return begin_packed(recurrent.cell, recurrent.plans, x, start, packing)
+
+
+def _turned(series: Tensor, packing: Packing | None) -> Tensor:
+    """Every row read from its end."""
+    return series.flip(1) if packing is None else pick(series, packing.backwards)
 
 
 def _between(layer: nn.RNNBase, x: Tensor, packing: Packing | None) -> Tensor:

@@ -35,6 +35,7 @@ Running it
     collect.py      gradients summed over all steps
     cpu/            the loop itself, by LLVM
     operator.py     one PyTorch operator, with its gradient
+    together.py     several calls as one node of autograd, their loops side by side
     check.py        the first use, compared with the reference
     weights.py      a program's weights, as the cell's parameters are now
     fused.py        from a cell and the user's tensors to a program and its, and back

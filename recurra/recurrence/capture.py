@@ -15,17 +15,17 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import _disable_current_modes
 
-from recurra.recurrence.fused import Plans, Recipe, checked, recipe_for, run_recipe
+from recurra.recurrence.fused import Plans, Prepared, Recipe, checked, prepare_recipe, recipe_for
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered
-from recurra.recurrence.request import Request, Result
+from recurra.recurrence.request import Request
 from recurra.recurrence.state import State
 
 Spec = tuple[Any, ...]
 """A nesting without its tensors: ("tensor", shape, type), or (type of the container, keys, their specs)."""
 
 
-def answer(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
+def prepare(cell: nn.Module, plans: Plans, request: Request) -> Prepared | None:
     """A whole call by the compiled loop, as it is traced; None where the cell has none."""
     lengths, reset = request.lengths is not None, request.reset is not None
     specs = _spec(request.inputs, 2), _spec(request.state, 1)
@@ -35,7 +35,7 @@ def answer(cell: nn.Module, plans: Plans, request: Request) -> Result | None:
     parameters, *how = found
     values = [fetch(cell, name) for name in parameters]
     weights = list(plans.graphs[how[0]](*values))
-    return run_recipe(Recipe(*how), weights, request, request.state)
+    return prepare_recipe(Recipe(*how), weights, request, request.state)
 
 
 def _spec(nest: State, first: int) -> Spec:

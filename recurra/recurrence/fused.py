@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.int8 import by_int8
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
-from recurra.recurrence.operator import run
+from recurra.recurrence.operator import Call, Ran, run
 from recurra.recurrence.packing import Packing, pack, pack_lengths, pick, unpack
 from recurra.recurrence.program import Program
 from recurra.recurrence.ragged import blank_padding, within
@@ -23,8 +23,19 @@ from recurra.recurrence.state import State, map_state, tensors
 from recurra.recurrence.trace import NotFused, trace
 from recurra.recurrence.weights import Weights
 
-Loop = Callable[..., tuple[list[Tensor], list[Tensor]]]
+Loop = Callable[..., Ran]
 """`run`, or another with its arguments and results."""
+
+
+class Prepared(NamedTuple):
+    """A layer's call up to where its loop runs, and how the result is made of what that gives."""
+
+    call: Call
+    finish: Callable[[list[Tensor], list[Tensor]], Result]
+
+    def run(self, loop: Loop = run) -> Result:
+        """The result, by ``loop``."""
+        return self.finish(*loop(*self.call))
 
 
 @dataclass
@@ -124,10 +135,14 @@ def variant(
     return replace(program, outputs=outputs, bfloat16=bfloat16, gathered=gathered)
 
 
-def run_fused(plan: Plan, cell: nn.Module, request: Request, loop: Loop = run) -> Result | None:
-    """Run a call by the compiled loop; None where the reference has to."""
-    how = checked(plan, cell, request, masked=loop is not run and request.lengths is not None)
-    return None if how is None else _run_plan(plan, how, request, loop)
+def prepare_fused(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> Prepared | None:
+    """A call by the compiled loop; None where the reference has to run.
+
+    Args:
+        masked: see `checked`.
+    """
+    how = checked(plan, cell, request, masked)
+    return None if how is None else _prepare_plan(plan, how, request)
 
 
 def checked(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> "Recipe | None":
@@ -143,7 +158,7 @@ def checked(plan: Plan, cell: nn.Module, request: Request, masked: bool = False)
     how = recipe_for(plan, exact, masked)
     use = how.program, request.lengths is not None, torch.is_grad_enabled()
     if use not in plan.checked:
-        fault = disagreement(cell, exact, lambda given: _run_plan(plan, how, given, run), use[2])
+        fault = disagreement(cell, exact, lambda given: _prepare_plan(plan, how, given).run(), use[2])
         if fault is not None:
             plan.fault = NotFused(fault)
             return None
@@ -167,22 +182,21 @@ def recipe_for(plan: Plan, request: Request, masked: bool = False, packing: Pack
     return plan.recipes[program]
 
 
-def _run_plan(plan: Plan, how: "Recipe", request: Request, loop: Loop) -> Result:
+def _prepare_plan(plan: Plan, how: "Recipe", request: Request) -> Prepared:
     assert plan.lowered is not None and plan.weights is not None
-    return run_recipe(how, plan.weights.read(), request, plan.lowered.trace.structure, loop)
+    return prepare_recipe(how, plan.weights.read(), request, plan.lowered.trace.structure)
 
 
-def run_known(plan: Plan, request: Request, packing: Packing) -> Result | None:
-    """As `run_packed`, of a plan that has been compared with the reference on a ragged batch; None of any other."""
+def prepare_known(plan: Plan, request: Request, packing: Packing) -> Prepared | None:
+    """As `prepare_packed`, of a plan that has been compared with the reference on a ragged batch; None of any other."""
     lowered, weights = plan.lowered, plan.weights
     if lowered is None or weights is None or plan.fault is not None:
         return None
     exact = recipe_for(plan, request._replace(bfloat16=False), packing=packing)
     if (exact.program, True, torch.is_grad_enabled()) not in plan.checked:
         return None
-    return run_packed(
-        recipe_for(plan, request, packing=packing), weights.read(), request, packing, lowered.trace.structure
-    )
+    how = recipe_for(plan, request, packing=packing)
+    return prepare_packed(how, weights.read(), request, packing, lowered.trace.structure)
 
 
 class Recipe(NamedTuple):
@@ -218,13 +232,13 @@ def recipe(lowered: Lowered, program: Program, masked: bool = False) -> Recipe:
     )
 
 
-def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State, loop: Loop = run) -> Result:
-    """Run a program on a call's tensors, by ``loop``; states come nested like ``structure``."""
+def prepare_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Prepared:
+    """A program on a call's tensors; states come nested like ``structure``."""
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
     if request.lengths is not None and not how.masked:
         if int(request.lengths.min()) < steps:
-            return _run_ragged(how, weights, request, structure)
+            return _prepare_ragged(how, weights, request, structure)
         request = request._replace(lengths=None)
     if (lengths := request.lengths) is not None:  # a mask: a gradient would go through what stands behind a row's end
         request = request._replace(inputs=map_state(lambda leaf: blank_padding(leaf, lengths), request.inputs))
@@ -233,31 +247,44 @@ def run_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: 
     rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
     given = [*sequences, *_masks(request, dtype)]
     count = how.outputs + request.trajectory * len(states)
-    outputs, last = loop(how.program, given, states, rows, weights, steps, count)
-    every = None
-    if request.trajectory:
-        every = map_state(lambda leaf: leaf.transpose(0, 1), nested(how, outputs[how.outputs :], structure))
-    own = joined(outputs[: how.outputs], how.output_shape).transpose(0, 1)
-    return Result(own, nested(how, last, structure), every)
+    call = Call(how.program, given, states, rows, weights, steps, count)
+    return Prepared(call, partial(_batch_first, how, structure, request.trajectory))
 
 
-def _run_ragged(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Result:
-    """Run a program on the steps that a ragged batch has: packed, longest row first, and back."""
+def _batch_first(how: Recipe, structure: State, trajectory: bool, outputs: list[Tensor], last: list[Tensor]) -> Result:
+    own, state, states = _result(how, structure, trajectory, outputs, last)
+    turned = None if states is None else map_state(lambda leaf: leaf.transpose(0, 1), states)
+    return Result(own.transpose(0, 1), state, turned)
+
+
+def _result(how: Recipe, structure: State, trajectory: bool, outputs: list[Tensor], last: list[Tensor]) -> Result:
+    """What a program gives as a layer does, with series as they come."""
+    every = nested(how, outputs[how.outputs :], structure) if trajectory else None
+    return Result(joined(outputs[: how.outputs], how.output_shape), nested(how, last, structure), every)
+
+
+def _prepare_ragged(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Prepared:
+    """A program on the steps that a ragged batch has: packed, longest row first, and back."""
     lengths, steps = request.lengths, next(tensors(request.inputs)).shape[1]
     assert lengths is not None
     packing = pack_lengths(lengths)
     series = map_state(lambda leaf: pack(leaf, packing), request.inputs)
-    order, places = packing.sorted(), packing.unsorted()
+    order = packing.sorted()
     starts = request.state, () if request.start is None else request.start
     state, start = map_state(lambda leaf: pick(leaf, order), starts)
     reset = None if request.reset is None else pack(request.reset, packing)
     given = Request(series, state, start, None, reset, request.trajectory)
-    outputs, ends, every = run_packed(how, weights, given, packing, structure)
-    last = map_state(lambda leaf: pick(leaf, places), ends)
-    states = None
-    if every is not None:
-        states = map_state(lambda leaf, end: _held(unpack(leaf, packing, steps), end, lengths), every, last)
-    return Result(unpack(outputs, packing, steps), last, states)
+    call, finish = prepare_packed(how, weights, given, packing, structure)
+
+    def padded(outputs: list[Tensor], last: list[Tensor]) -> Result:
+        own, ends, every = finish(outputs, last)
+        places = packing.unsorted()
+        state, states = map_state(lambda leaf: pick(leaf, places), ends), None
+        if every is not None:
+            states = map_state(lambda leaf, end: _held(unpack(leaf, packing, steps), end, lengths), every, state)
+        return Result(unpack(own, packing, steps), state, states)
+
+    return Prepared(call, padded)
 
 
 def _held(series: Tensor, end: Tensor, lengths: Tensor) -> Tensor:
@@ -266,17 +293,18 @@ def _held(series: Tensor, end: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(running.view(*running.shape, *[1] * (end.dim() - 1)), series, end.unsqueeze(1))
 
 
-def run_packed(how: Recipe, weights: list[Tensor], request: Request, packing: Packing, structure: State) -> Result:
-    """Run a program on a call whose rows are packed already: instead of ``(B, T, ...)`` all series are ``(N, ...)``."""
+def prepare_packed(
+    how: Recipe, weights: list[Tensor], request: Request, packing: Packing, structure: State
+) -> Prepared:
+    """A program on a call whose rows are packed already: instead of ``(B, T, ...)`` all series are ``(N, ...)``."""
     dtype = next(tensors(request.state)).dtype
     sequences = features(request.inputs, 1, how.sequences, dtype)
     states = features(request.state, 1, how.states, dtype)
     rows = [] if request.reset is None else features(request.start, 1, how.states, dtype)
     sequences += [] if request.reset is None else [request.reset.to(dtype).unsqueeze(1)]
     count = how.outputs + request.trajectory * len(states)
-    outputs, last = run(how.program, sequences, states, rows, weights, packing.steps, count, packing)
-    every = nested(how, outputs[how.outputs :], structure) if request.trajectory else None
-    return Result(joined(outputs[: how.outputs], how.output_shape), nested(how, last, structure), every)
+    call = Call(how.program, sequences, states, rows, weights, packing.steps, count, packing)
+    return Prepared(call, partial(_result, how, structure, request.trajectory))
 
 
 def features(nest: Any, first: int, parts: tuple[tuple[int, int, int], ...], dtype: torch.dtype) -> list[Tensor]:

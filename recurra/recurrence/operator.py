@@ -6,7 +6,7 @@ the program's outputs, the last states, and what the gradient needs to remember.
 else, after a question mark, a 1 or 0 for each sequence, row and weight (states always carry theirs).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.execute import Outcome, execute, output_types
+from recurra.recurrence.cpu.execute import Job, Outcome, execute, output_types
 from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.packing import Packing
@@ -31,6 +31,23 @@ _library.define(
 )
 
 
+class Call(NamedTuple):
+    """What `run` is given."""
+
+    program: str
+    sequences: Sequence[Tensor]
+    states: Sequence[Tensor]
+    rows: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    steps: int
+    outputs: int
+    packing: Packing | None = None
+
+
+Ran = tuple[list[Tensor], list[Tensor]]
+"""What it gives: outputs and last states."""
+
+
 def run(
     program: str,
     sequences: Sequence[Tensor],
@@ -40,7 +57,7 @@ def run(
     steps: int,
     outputs: int,
     packing: Packing | None = None,
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> Ran:
     """Run the program of this text over ``steps`` steps, at least one: ``outputs`` outputs ``(T, B, width)``, and the
     last states. Gradients flow to every input that requires one.
 
@@ -126,18 +143,24 @@ def run_forward(
     packing: Packing | None = None,
 ) -> list[Tensor]:
     """What the operator computes: the program's outputs, the last states, and what its gradient remembers."""
-    step = program_of(program)
-    given = Arguments(sequences, states, rows, weights, packing=packing)
-    if not wanted:
-        kept = frozenset(state for state, node in enumerate(step.next) if node in step.outputs)
-        with plainly():
-            outcome = execute(step, given, steps, kept)
-        return _distinct([*outcome.outputs, *_own(outcome.states)])
-    training = training_of(program, wanted)
-    count = len(step.outputs)
     with plainly():
-        outcome = execute(training.adjoint.forward, given, steps, training.kept, count)
-    series = [outcome.series[state] for state in training.series]
+        outcome = execute(*forward_job((sequences, states, rows, weights), steps, program, wanted, packing))
+    return forward_results(outcome, program, wanted)
+
+
+def forward_job(lists: Lists, steps: int, program: str, wanted: str, packing: Packing | None) -> Job:
+    """What `run_forward` has to execute."""
+    step, given = program_of(program), Arguments(*lists, packing=packing)
+    if wanted:
+        training = training_of(program, wanted)
+        return Job(training.adjoint.forward, given, steps, training.kept, len(step.outputs))
+    return Job(step, given, steps, frozenset(state for state, node in enumerate(step.next) if node in step.outputs))
+
+
+def forward_results(outcome: Outcome, program: str, wanted: str) -> list[Tensor]:
+    """What `run_forward` returns of it."""
+    count = len(program_of(program).outputs)
+    series = [outcome.series[state] for state in training_of(program, wanted).series] if wanted else []
     return _distinct([*outcome.outputs[:count], *_own(outcome.states), *outcome.outputs[count:], *series])
 
 
@@ -176,6 +199,23 @@ def run_backward(
         gradients: of the outputs and the last states.
         remembered: the outputs, and all that `run_forward` gives besides the last states.
     """
+    lists = sequences, states, rows, weights
+    with plainly():
+        outcome = execute(*backward_job(gradients, lists, remembered, steps, program, wanted, packing))
+    return backward_results(outcome, lists, program, wanted)
+
+
+def backward_job(
+    gradients: list[Tensor],
+    lists: Lists,
+    remembered: list[Tensor],
+    steps: int,
+    program: str,
+    wanted: str,
+    packing: Packing | None,
+) -> Job:
+    """What `run_backward` has to execute."""
+    sequences, states, rows, weights = lists
     step, training = program_of(program), training_of(program, wanted)
     forward, backward, sources = training.adjoint
     after = dict(zip(training.series, remembered[len(forward.outputs) :], strict=True))
@@ -185,9 +225,13 @@ def run_backward(
     series = [places[source.kind][source.number] for source in sources]
     starts = {place: states[source.number] for place, source in enumerate(sources) if source.kind == "previous"}
     given = Arguments(series, gradients[len(step.outputs) :], rows, weights, starts, packing)
-    with plainly():
-        outcome = execute(backward, given, steps)
-    return _distinct(list(_in_order(outcome, training.wanted, rows, weights)))
+    return Job(backward, given, steps)
+
+
+def backward_results(outcome: Outcome, lists: Lists, program: str, wanted: str) -> list[Tensor]:
+    """What `run_backward` returns of it."""
+    _, _, rows, weights = lists
+    return _distinct(list(_in_order(outcome, training_of(program, wanted).wanted, rows, weights)))
 
 
 def _in_order(outcome: Outcome, wanted: Wanted, rows: list[Tensor], weights: list[Tensor]) -> Iterator[Tensor]:
@@ -249,53 +293,74 @@ def _run_backward_fake(
     return [tensor.new_empty(tensor.shape) for tensor in chosen]
 
 
+class Kept(NamedTuple):
+    """What the gradient of a call has to know besides tensors; ``lengths``: of the call's lists."""
+
+    steps: int
+    program: str
+    wanted: str
+    packing: Packing | None
+    lengths: tuple[int, ...]
+
+    @property
+    def last(self) -> slice:
+        """Which of the results are the last states."""
+        outputs = len(program_of(self.program).outputs)
+        return slice(outputs, outputs + self.lengths[1])
+
+    def saved(self, lists: Lists, results: list[Tensor]) -> list[Tensor]:
+        """The tensors for the gradient."""
+        last = self.last
+        return [*(tensor for tensors in lists for tensor in tensors), *results[: last.start], *results[last.stop :]]
+
+    def opened(
+        self, saved: Sequence[Tensor], gradients: Sequence[Tensor | None]
+    ) -> tuple[Lists, list[Tensor], list[Tensor]]:
+        """The call's lists, what it remembered, and the gradients of its outputs and last states."""
+        tensors, last = list(saved), self.last
+        lists = []
+        for length in self.lengths:
+            lists.append(tensors[:length])
+            del tensors[:length]
+        given = [
+            gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
+            for gradient, like in zip(gradients[: last.stop], [*tensors[: last.start], *lists[1]], strict=True)
+        ]
+        sequences, states, rows, weights = lists
+        return (sequences, states, rows, weights), tensors, given
+
+    def dealt(self, found: Iterable[Tensor]) -> list[list[Tensor | None]]:
+        """The gradients that `run_backward` gives, for each tensor of the call's lists."""
+        wanted, gradients = training_of(self.program, self.wanted).wanted, iter(found)
+        every = wanted.sequences, [True] * self.lengths[1], wanted.rows, wanted.weights
+        return [[next(gradients) if flag else None for flag in flags] for flags in every]
+
+
+def kept_of(lists: Lists, steps: int, program: str, wanted: str, packing: Packing | None = None) -> Kept:
+    sequences, states, rows, weights = map(len, lists)
+    return Kept(steps, program, wanted, packing, (sequences, states, rows, weights))
+
+
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    *lists, ctx.steps, ctx.program, ctx.wanted = inputs
-    ctx.packing = None
-    ctx.lengths = [len(tensors) for tensors in lists]
-    outputs, states = len(program_of(ctx.program).outputs), len(lists[1])
-    ctx.last = slice(outputs, outputs + states)
-    remembered = [*output[:outputs], *output[outputs + states :]]
-    ctx.save_for_backward(*(tensor for tensors in lists for tensor in tensors), *remembered)
+    *lists, steps, program, wanted = inputs
+    ctx.kept = kept_of(tuple(lists), steps, program, wanted)
+    ctx.save_for_backward(*ctx.kept.saved(lists, output))
 
 
 def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    saved = list(ctx.saved_tensors)
-    lists = []
-    for length in ctx.lengths:
-        lists.append(saved[:length])
-        del saved[:length]
-    step, last = program_of(ctx.program), ctx.last
-    given = [
-        gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
-        for gradient, like in zip(gradients[: last.stop], [*saved[: last.start], *lists[1]], strict=True)
-    ]
+    kept = ctx.kept
+    lists, remembered, given = kept.opened(ctx.saved_tensors, gradients)
     if torch.is_grad_enabled():
-        return *backward_twice(step, lists, given, ctx.steps, ctx.packing), None, None, None
+        return *backward_twice(kept, lists, given), None, None, None
     in_graph = torch.ops.recurra.run_backward.default
-    compute: Any = in_graph if torch.compiler.is_compiling() else partial(run_backward, packing=ctx.packing)
-    found = iter(compute(given, *lists, saved, ctx.steps, ctx.program, ctx.wanted))
-    sequences, rows, weights = _flags(ctx)
-    every = [sequences, [True] * len(lists[1]), rows, weights]
-    return *([next(found) if flag else None for flag in flags] for flags in every), None, None, None
+    compute: Any = in_graph if torch.compiler.is_compiling() else partial(run_backward, packing=kept.packing)
+    return *kept.dealt(compute(given, *lists, remembered, kept.steps, kept.program, kept.wanted)), None, None, None
 
 
-def _flags(ctx: Any) -> tuple[Sequence[bool], Sequence[bool], Sequence[bool]]:
-    wanted = training_of(ctx.program, ctx.wanted).wanted
-    return wanted.sequences, wanted.rows, wanted.weights
-
-
-def backward_twice(
-    program: Program,
-    lists: list[list[Tensor]],
-    gradients: list[Tensor],
-    steps: int,
-    packing: Packing | None = None,
-) -> Iterator[list[Tensor | None]]:
+def backward_twice(kept: Kept, lists: Lists, gradients: list[Tensor]) -> Iterator[list[Tensor | None]]:
     """The gradients as a graph of their own, from the program's meaning, for second derivatives."""
     with torch.enable_grad():
-        sequences, states, rows, weights = lists
-        result = interpret(program, sequences, states, rows, weights, steps, packing)
+        result = interpret(program_of(kept.program), *lists, kept.steps, kept.packing)
         flat = [tensor for tensors in lists for tensor in tensors]
         results = [*result.outputs, *result.states]
         pairs = [(value, gradient) for value, gradient in zip(results, gradients, strict=True) if value.requires_grad]
@@ -314,10 +379,10 @@ class _Loop(torch.autograd.Function):
         ctx: Any, lists: Lists, steps: int, program: str, wanted: str, packing: Packing | None, *flat: Tensor
     ) -> Any:
         output = run_forward(*lists, steps, program, wanted, packing)
-        _setup_context(ctx, (*lists, steps, program, wanted), output)
-        ctx.packing = packing
+        ctx.kept = kept_of(lists, steps, program, wanted, packing)
+        ctx.save_for_backward(*ctx.kept.saved(lists, output))
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*output[ctx.last.stop :])
+        ctx.mark_non_differentiable(*output[ctx.kept.last.stop :])
         return tuple(output)
 
     @staticmethod

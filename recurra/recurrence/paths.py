@@ -1,16 +1,19 @@
 """Which way a call goes: by the compiled loop, as one node of a graph that is being captured, or by the reference."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
 from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
-from recurra.recurrence.fused import Loop, Plans, run_fused, run_known
+from recurra.recurrence.fused import Loop, Plans, Prepared, prepare_fused, prepare_known
 from recurra.recurrence.operator import plainly, run
 from recurra.recurrence.packing import Packing, pack, unpack
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, map_state, tensors
+from recurra.recurrence.together import run_together
 
 
 def answer(cell: nn.Module, plans: Plans, request: Request) -> Result:
@@ -25,6 +28,14 @@ def by_loop(cell: nn.Module, plans: Plans, request: Request, loop: Loop = run) -
     Args:
         loop: outside graphs that are being captured.
     """
+    prepared = _prepare(cell, plans, request, masked=loop is not run and request.lengths is not None)
+    if prepared is None:
+        return None
+    with plainly():
+        return prepared.run(loop)
+
+
+def _prepare(cell: nn.Module, plans: Plans, request: Request, masked: bool = False) -> Prepared | None:
     given = as_autocast_says(request)
     if obstacle([*tensors(given.inputs), *tensors(given.state)]) is not None:
         return None
@@ -34,8 +45,21 @@ def by_loop(cell: nn.Module, plans: Plans, request: Request, loop: Loop = run) -
                 capture,  # which imports what takes seconds, and is there already in this case
             )
 
-            return capture.answer(cell, plans, given)
-        return run_fused(plans.find(cell, given), cell, given, loop)
+            return capture.prepare(cell, plans, given)
+        return prepare_fused(plans.find(cell, given), cell, given, masked)
+
+
+def begin(cell: nn.Module, plans: Plans, request: Request) -> Prepared | Result:
+    """A whole call up to where its loop runs; its result where the reference has to."""
+    prepared = _prepare(cell, plans, request)
+    return reference.answer(cell, request) if prepared is None else prepared
+
+
+def end(begun: Sequence[Prepared | Result]) -> list[Result]:
+    """The results of calls that do not need each other's, their loops run side by side where that is faster."""
+    with plainly():
+        ran = iter(run_together([each.call for each in begun if isinstance(each, Prepared)]))
+        return [each.finish(*next(ran)) if isinstance(each, Prepared) else each for each in begun]
 
 
 def as_autocast_says(request: Request) -> Request:
@@ -47,21 +71,22 @@ def as_autocast_says(request: Request) -> Request:
     return request._replace(inputs=inputs, state=state, start=start, bfloat16=True)
 
 
-def answer_packed(cell: nn.Module, plans: Plans, x: Tensor, state: State, packing: Packing) -> tuple[Tensor, State]:
-    """Outputs ``(N, O)`` and last state for inputs ``(N, I)`` that are packed already, the longest row first.
+def begin_packed(cell: nn.Module, plans: Plans, x: Tensor, state: State, packing: Packing) -> Prepared | Result:
+    """As `begin`, for outputs ``(N, O)`` and last state from inputs ``(N, I)`` that are packed already, the longest row
+    first.
 
     A first call of its kind, and one that the reference has to run, goes by `answer`, padded.
     """
-    result, given = None, as_autocast_says(Request(x, state))
+    given = as_autocast_says(Request(x, state))
     if obstacle([given.inputs, *tensors(given.state)]) is None and not torch.compiler.is_compiling():
         plan = plans.known(cell, given.inputs.unsqueeze(1), given.state, 2)
         with plainly():
-            result = None if plan is None else run_known(plan, given, packing)
-    if result is not None:
-        return result.outputs, result.state
+            prepared = None if plan is None else prepare_known(plan, given, packing)
+        if prepared is not None:
+            return prepared
     request = Request(unpack(x, packing, packing.steps), state, lengths=torch.tensor(packing.lengths))
     outputs, last, _ = answer(cell, plans, request)
-    return pack(outputs, packing), last
+    return Result(pack(outputs, packing), last, None)
 
 
 def obstacle(leaves: list[Tensor]) -> str | None:

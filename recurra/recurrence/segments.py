@@ -15,7 +15,9 @@ from recurra.recurrence.explain import Explanation
 from recurra.recurrence.fused import Plans
 from recurra.recurrence.operator import (
     Lists,
+    Ran,
     backward_twice,
+    kept_of,
     program_of,
     run_backward,
     run_forward,
@@ -62,8 +64,9 @@ def run(
     weights: Sequence[Tensor],
     steps: int,
     outputs: int,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """`operator.run` that remembers the states between segments alone."""
+    packing: None = None,
+) -> Ran:
+    """`operator.run` that remembers the states between segments alone, of rows that are not packed."""
     lists = list(sequences), list(states), list(rows), list(weights)
     wanted = wanted_of(lists)
     if not wanted or (length := segment_steps(steps, *_bytes(program, wanted, lists))) == steps:
@@ -148,7 +151,8 @@ class _Segments(torch.autograd.Function):
             for gradient, shape in zip(gradients, shapes, strict=True)
         ]
         if torch.is_grad_enabled():
-            found = [gradient for part in backward_twice(step, [*lists], given, ctx.how.steps) for gradient in part]
+            kept = kept_of(lists, ctx.how.steps, ctx.how.program, ctx.how.wanted)
+            found = [gradient for part in backward_twice(kept, lists, given) for gradient in part]
         else:
             found = _gradients(ctx.how, lists, list(saved), given)
         return None, None, *found

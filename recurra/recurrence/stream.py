@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.execute import call, compile_program, memory_for
+from recurra.recurrence.cpu.execute import compile_program, memory_for
 from recurra.recurrence.cpu.handover import Handover, handover
+from recurra.recurrence.cpu.launch import launch
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.cpu.single import Single
 from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe
@@ -219,7 +220,7 @@ class Packed:
         new = [torch.empty(1, self._batch, width, dtype=dtype) for width in layout.program.states]
         widths = {node: layout.program.nodes[node].width for node in layout.leaving}
         leaving = {node: torch.empty(1, self._batch, width, dtype=dtype) for node, width in widths.items()}
-        call(self._compiled, 1, self._batch, given, leaving, new, self._memory, packed=self._packed)
+        launch(self._compiled, 1, self._batch, given, leaving, new, self._memory, packed=self._packed).run()
         self._packed = True
         found = leaving | dict(zip(layout.program.next, new, strict=True))
         output = joined([found[node][0] for node in layout.program.outputs], self._how.output_shape)

@@ -23,7 +23,9 @@ The loop
     outer.py        gradients of weights, of factors rounded to bfloat16
     softmax.py      the errors of a softmax layer
     room.py         memory for large results
-    execute.py      compiled once, then handed the user's tensors
+    launch.py       the user's tensors, handed to a loop
+    execute.py      a program compiled once, and what is done around its loop
+    together.py     several loops side by side
     handover.py     the tensors of one step, handed over by compiled code
     single.py       one step of a stream
 """

@@ -1,14 +1,13 @@
 """Running a program on a processor: compile its loop once, then hand it tensors."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Generator
 from functools import lru_cache
 from math import ceil, prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from recurra.recurrence.batched import (
     Arguments,
@@ -21,29 +20,18 @@ from recurra.recurrence.batched import (
 from recurra.recurrence.collect import collect_rows, collect_weights
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.factors import tile_memory
-from recurra.recurrence.cpu.layout import Layout, arguments, lay_out
+from recurra.recurrence.cpu.launch import Compiled, Launch, Memory, launch
+from recurra.recurrence.cpu.layout import Layout, lay_out
 from recurra.recurrence.cpu.loop import emit_loop
-from recurra.recurrence.cpu.machine import DTYPES, Code, DType, Machine, compile_module, host, lanes
+from recurra.recurrence.cpu.machine import DTYPES, DType, Machine, compile_module, host, lanes
 from recurra.recurrence.cpu.products import kernels
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.cpu.tables import Table
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.narrow import narrow, readable
-from recurra.recurrence.packing import Full
+from recurra.recurrence.packing import Full, Packing
 from recurra.recurrence.program import Product, Program, operands, uses
 from recurra.recurrence.schedule import schedule
-
-
-class Compiled(NamedTuple):
-    """A loop that can be called."""
-
-    layout: Layout
-    code: Code
-    function: Any
-    address: int
-    work: int
-    tile_memory: tuple[int, int]
-    table: Table
 
 
 class Outcome(NamedTuple):
@@ -100,7 +88,7 @@ def compile_program(
     nodes = map(layout.program.nodes.__getitem__, layout.products)
     work = sum(layout.places(node.depth) * node.width for node in nodes if isinstance(node, Product))
     tiles = tile_memory(layout, products)
-    return Compiled(layout, code, function, address, work, tiles, Table(layout, products))
+    return Compiled(layout, code, function, address, code.address("share"), work, tiles, Table(layout, products))
 
 
 def by_pairs(program: Program, dtype: DType, machine: Machine) -> bool:
@@ -109,21 +97,67 @@ def by_pairs(program: Program, dtype: DType, machine: Machine) -> bool:
     return program.bfloat16 and not program.int8 and dtype == "float32" and machine.bfloat16 != ""
 
 
-def execute(
-    program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset(), own: int | None = None
-) -> Outcome:
-    """Run ``program`` over ``steps`` steps, at least one; for a ragged batch those of its packing.
+class Job(NamedTuple):
+    """A program to be run over ``steps`` steps, at least one; for a ragged batch those of its packing.
 
     Args:
         kept: the states wanted after every step; an output that is one of them takes no memory of its own.
         own: how many of the outputs are results; those that follow are remembered for a gradient. Where products are of
             operands rounded to bfloat16, most of what is remembered is of bfloat16, and sequences may be.
     """
+
+    program: Program
+    given: Arguments
+    steps: int
+    kept: frozenset[int] = frozenset()
+    own: int | None = None
+
+
+class Prepared(NamedTuple):
+    """A job with its loop: the arguments as that reads them, and one of them that others are to be like."""
+
+    compiled: Compiled
+    given: Arguments
+    frame: Full | Packing
+    kept: frozenset[int]
+    like: Tensor
+
+
+def execute(
+    program: Program, given: Arguments, steps: int, kept: frozenset[int] = frozenset(), own: int | None = None
+) -> Outcome:
+    """Run a `Job`."""
+    return run_alone(prepare(Job(program, given, steps, kept, own)))
+
+
+def prepare(job: Job) -> Prepared:
+    """Find the loop for a job."""
+    program, given, steps, kept, own = job
     like = next(iter([*given.states, *given.sequences]))
     given, halves = _readable(program, given, DTYPES[like.dtype])
     frame = given.packing or Full(steps, like.shape[-2])
-    dtype, batch = DTYPES[like.dtype], frame.batch
-    compiled = compile_program(program, kept, frozenset(given.starts), dtype, own=own, halves=halves)
+    compiled = compile_program(program, kept, frozenset(given.starts), DTYPES[like.dtype], own=own, halves=halves)
+    return Prepared(compiled, given, frame, kept, like)
+
+
+def run_alone(prepared: Prepared) -> Outcome:
+    """Run a job's loop."""
+    course = launches(prepared)
+    while True:
+        try:
+            next(course).run()
+        except StopIteration as end:
+            return end.value
+
+
+def launches(prepared: Prepared, loops: int = 1) -> Generator[Launch, None, Outcome]:
+    """All that a job does but to launch its loop, which whoever takes these does before going on.
+
+    Args:
+        loops: how many run side by side, each on its part of the threads.
+    """
+    compiled, given, frame, kept, like = prepared
+    steps, batch = frame.steps, frame.batch
     layout, cut = compiled.layout, compiled.layout.schedule
     states = list(given.states)
     states += [like.new_zeros(batch, width) for width in layout.program.states[len(states) :]]
@@ -131,7 +165,7 @@ def execute(
     for index in {*range(len(slots))} - kept if given.packing else ():
         slots[index][:] = states[index]  # where a row finds it at whichever step it begins
     starts, series = states, _room(layout, frame.sizes, like)
-    memory = memory_for(compiled, batch, like, frame.counts)
+    memory = memory_for(compiled, batch, like, frame.counts, loops)
     piece = _piece(layout, given, steps, batch * like.element_size())
     matrices = hoisted_matrices(cut, given.weights, layout.pairs)
     for begin in range(0, max(steps, 1), max(piece, 1)):
@@ -144,13 +178,13 @@ def execute(
         hoisted = compute_hoisted(cut, part, size, matrices, layout.halves if layout.pairs else None)
         leaving = {node: series[node][here] for node in layout.leaving}
         after = [slot[here] if index in kept else slot for index, slot in enumerate(slots)]
-        call(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
+        yield launch(compiled, size, batch, part, hoisted | leaving, after, memory, packed=begin > 0)
     if begin == 0:
         series |= hoisted
     for state in kept:
         series.setdefault(layout.program.next[state], slots[state])
     last = [
-        frame.last(slot, start, kept=index in kept, backwards=program.backwards)
+        frame.last(slot, start, kept=index in kept, backwards=layout.program.backwards)
         for index, (slot, start) in enumerate(zip(slots, starts, strict=True))
     ]
     return _outcome(layout, given, series, last, {index: slots[index] for index in kept})
@@ -213,20 +247,13 @@ def _piece(layout: Layout, given: Arguments, steps: int, row_bytes: int) -> int:
     return max(2, PIECE // bytes_each // 2 * 2)
 
 
-class Memory(NamedTuple):
-    """What the loop of a call works in, and the threads it is for: they share rows where ``by_rows`` of them run."""
-
-    team: int
-    by_rows: int
-    tensors: tuple[Tensor, ...]
-    kernels: int
-
-
-def memory_for(compiled: Compiled, batch: int, like: Tensor, counts: frozenset[int] = frozenset()) -> Memory:
-    """For ``batch`` rows; ``counts``: how many run at a time, if not all of them."""
+def memory_for(
+    compiled: Compiled, batch: int, like: Tensor, counts: frozenset[int] = frozenset(), loops: int = 1
+) -> Memory:
+    """For ``batch`` rows; ``counts``: how many run at a time, if not all of them; ``loops``: run side by side."""
     layout = compiled.layout
     pairs = layout.pairs
-    team, shared = team_for(compiled.work, batch, pairs=pairs)
+    team, shared = team_for(compiled.work, batch, pairs=pairs, loops=loops)
     by_rows = batch + 1 if not shared else rows_to_share(compiled.work, team, pairs) if counts else 0
     tiles, row = compiled.tile_memory
     tensors = (
@@ -263,78 +290,22 @@ def _room(layout: Layout, sizes: tuple[int, ...], like: Tensor) -> Series:
     return found | {node: room(like, *sizes, width[node], dtype=dtype[node]) for node in alone}
 
 
-def call(
-    compiled: Compiled,
-    steps: int,
-    batch: int,
-    given: Arguments,
-    series: Series,
-    slots: Sequence[Tensor],
-    memory: Memory,
-    packed: bool,
-) -> None:
-    """Hand the tensors over, in the order of `arguments`."""
-    layout = compiled.layout
-    held: list[Tensor] = []  # copies that have to live until the loop has run
-
-    def flat(tensor: Tensor) -> tuple[int, ...]:
-        strides = tensor.stride()
-        if strides[-1] != 1 and tensor.shape[-1] != 1:
-            held.append(tensor.contiguous())
-            return held[-1].data_ptr(), *held[-1].stride()
-        return tensor.data_ptr(), *strides
-
-    begins = 0 if given.packing is None else given.packing.begins.data_ptr()
-    working = [*map(Tensor.data_ptr, memory.tensors), memory.kernels]
-    words = [steps, batch, memory.by_rows, int(memory.team == 1), *working, int(packed), begins]
-    for kind, index, _ in arguments(layout):
-        match kind:
-            case "sequence" | "delayed" | "entering" | "leaving":
-                address, *strides = flat(series[index] if kind in ("entering", "leaving") else given.sequences[index])
-                words += [address, strides[0], strides[-2]]
-                if kind == "delayed":
-                    words += flat(given.starts[index])[:2]
-            case "row":
-                words += flat(given.rows[index])[:2]
-            case "vector":
-                words += flat(given.weights[index])[:1]
-            case "product":
-                words += _matrix(layout, index, given.weights, held)
-            case "state":
-                held.append(given.states[index].contiguous())
-                words += [held[-1].data_ptr(), slots[index].data_ptr()]
-    pool.run(compiled.function, compiled.address, (ctypes.c_int64 * len(words))(*words), memory.team)
-
-
-def _matrix(layout: Layout, product: int, weights: Sequence[Tensor], held: list[Tensor]) -> tuple[int, int, int]:
-    """A product's matrix: its address, and how far apart its results and its operands are."""
-    node = layout.program.nodes[product]
-    assert isinstance(node, Product)
-    weight = weights[node.index]
-    down, across = weight.stride()
-    start = node.rows.start * down + node.columns.start * across
-    down, across = (across, down) if node.transposed else (down, across)
-    if node.width >= layout.lanes:
-        return weight.data_ptr() + start * weight.element_size(), down, across
-    # too few results for a vector: the kernel would read behind the matrix
-    block = weight.as_strided((node.width, node.depth), (down, across), weight.storage_offset() + start)
-    held.append(F.pad(block, (0, 0, 0, layout.lanes - node.width)))
-    return held[-1].data_ptr(), node.depth, 1
-
-
 SMALLEST_SHARE = 20_000
 """Multiplications in one step below which threads cost more than they save."""
 
 
-def team_for(work: int, batch: int, least: int = SMALLEST_SHARE, pairs: bool = False) -> tuple[int, bool]:
+def team_for(
+    work: int, batch: int, least: int = SMALLEST_SHARE, pairs: bool = False, loops: int = 1
+) -> tuple[int, bool]:
     """How many threads for so many multiplications in a row's step, and whether they share rows or features.
 
     Args:
         least: multiplications in one step below which it is one thread.
         pairs: whether a multiplication is of two numbers in bfloat16.
+        loops: how many run side by side, each on its part of the threads.
     """
-    team = pool.threads()
-    if team == 1 or work * batch < least:
+    team = pool.threads() // loops
+    if team <= 1 or work * batch < least:
         return 1, False
     return team, batch >= rows_to_share(work, team, pairs)
 

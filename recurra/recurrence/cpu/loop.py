@@ -18,15 +18,24 @@ from typing import NamedTuple
 import llvmlite.ir as ir
 
 from recurra.recurrence.cpu import amx
-from recurra.recurrence.cpu.control import FunctionPointer, counted, each, if_so, repeat, share, smaller
+from recurra.recurrence.cpu.control import (
+    FunctionPointer,
+    counted,
+    each,
+    if_so,
+    open_function,
+    repeat,
+    share,
+    smaller,
+)
 from recurra.recurrence.cpu.factors import Factors, tile_memory
-from recurra.recurrence.cpu.layout import Blocks, Layout, Tile
+from recurra.recurrence.cpu.layout import WORDS, Blocks, Layout, Tile
 from recurra.recurrence.cpu.machine import DType, Machine
 from recurra.recurrence.cpu.places import Place, Places
 from recurra.recurrence.cpu.pool import pool
 from recurra.recurrence.cpu.products import Kernels, declare
 from recurra.recurrence.cpu.tables import offsets
-from recurra.recurrence.cpu.team import emit_barrier, enter
+from recurra.recurrence.cpu.team import Team, emit_barrier, enter
 from recurra.recurrence.cpu.vector import INT64, POINTER, Index, Value, Vectors, int64
 from recurra.recurrence.operations import OPERATIONS
 from recurra.recurrence.program import Apply, Product, Read, Scalar, operands
@@ -44,8 +53,15 @@ class Step(NamedTuple):
 
 
 def emit_loop(layout: Layout, machine: Machine, dtype: DType, kernels: Kernels) -> ir.Module:
-    """A module with the function ``loop(words)``; see `layout.WORDS` and `layout.arguments` for what it is given."""
-    return _Generator(layout, machine, dtype, kernels).module
+    """A module with the functions ``share(words*, me, size)``, what one thread of a team does, and ``loop(words*)``, by
+    the team of an OpenMP region; see `layout.WORDS` and `layout.arguments` for what they are given."""
+    module = _Generator(layout, machine, dtype, kernels).module
+    builder, (words,) = open_function(module, "loop", "words*")
+    place = builder.gep(words, [int64(WORDS.index("alone"))], source_etype=INT64)
+    team = enter(builder, module, builder.load(place, typ=INT64), pool() is not None)
+    builder.call(module.get_global("share"), [words, *team])
+    builder.ret_void()
+    return module
 
 
 class _Generator:
@@ -56,10 +72,10 @@ class _Generator:
         self.module.triple = machine.triple
         self.barrier = emit_barrier(self.module)
         self.offsets = offsets(layout, kernels)
-        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), "loop")
-        self.builder = ir.IRBuilder(function.append_basic_block("enter"))
-        self.places = Places(self.builder, layout, dtype, function.args[0])
-        self.team = enter(self.builder, self.module, self.places.word["alone"], pool() is not None)
+        self.builder, (words, *team) = open_function(self.module, "share", "words* me size")
+        self.builder.function.attributes.add("noinline")
+        self.team = Team(*team)
+        self.places = Places(self.builder, layout, dtype, words)
         self.memory = self._tile_memory()
         self.factors = Factors(self.builder, layout, self.places, kernels, self.memory)
         self._run()
