@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import PackedSequence
 import recurra
 from recurra.recurrence.state import tensors
 from tests.nn.helpers import FORMS, KINDS, B, F, H, T, close, covering, gradients, pair, results, sequences, state
+from tests.recurrence.abreast import assert_same_bits, both_ways, needs_pool
 
 pytestmark = [
     pytest.mark.usefixtures("on_our_own"),
@@ -131,3 +132,20 @@ def test_weights_go_both_ways(kind):
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     theirs.load_state_dict(ours.state_dict())
     close(results(ours, x), results(theirs, x))
+
+
+@needs_pool
+@covering(kind=KINDS, num_layers=[1, 2], form=["batch", "unbatched", "unsorted"], given=TF, training=TF)
+def test_directions_side_by_side_give_the_bits_of_one_after_the_other(kind, num_layers, form, given, training):
+    _, ours = pair(kind, num_layers=num_layers, bidirectional=True, dtype=torch.float32)
+    x, input = sequences(ours, form, torch.float32)
+    hx = state(ours, form, torch.float32) if given else None
+
+    def call():
+        with torch.set_grad_enabled(training):
+            found = results(ours, input, hx)
+        return found, gradients(found, [x, *ours.parameters()]) if training else ()
+
+    abreast, apart, launches = both_ways(call)
+    assert launches == num_layers * (1 + training)
+    assert_same_bits(abreast, apart)

@@ -10,7 +10,7 @@ import llvmlite.ir as ir
 
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.control import FunctionPointer, counted, open_function, share, smaller
-from recurra.recurrence.cpu.execute import CACHED, Outcome, Prepared, launches, run_alone, team_for
+from recurra.recurrence.cpu.execute import Outcome, Prepared, launches, run_alone
 from recurra.recurrence.cpu.launch import Launch
 from recurra.recurrence.cpu.machine import Code, compile_module, host
 from recurra.recurrence.cpu.team import enter
@@ -19,22 +19,26 @@ from recurra.recurrence.cpu.vector import INT64, POINTER, Value, int64
 LEAST = 1_000_000
 """Multiplications of a loop below which it has run before another thread has begun."""
 
+MOST_ROWS, MOST_BYTES = 8, 5 << 18
+"""Rows of the batch for each thread, and bytes of a loop's weights, above which two loops hinder each other: these have
+to stay in one core's cache, of two mebibytes, beside what is read and written at each step."""
+
 
 def side_by_side(jobs: Sequence[Prepared]) -> bool:
     """Whether these loops are faster side by side than one after the other.
 
-    They are where each by itself would share features, whose threads wait for each other at every step, its weights
-    fit into one core's cache, and there is about as much to do in each.
+    They are where threads of one loop would wait for each other at every step, or share few rows: if each has to read
+    all weights, it may as well be those of another loop. There has to be about as much to do in each.
     """
-    if not 1 < len(jobs) <= pool.threads():
+    threads = pool.threads()
+    if not 1 < len(jobs) <= threads:
         return False
     work = [job.compiled.work * prod(job.frame.sizes) for job in jobs]
-    return LEAST <= max(work) <= 2 * min(work) and all(map(_shares_features, jobs))
-
-
-def _shares_features(job: Prepared) -> bool:
-    work, batch = job.compiled.work, job.frame.batch
-    return work <= CACHED and not team_for(work, batch, pairs=job.compiled.layout.pairs)[1]
+    alike = LEAST <= max(work) <= 2 * min(work)
+    return alike and all(
+        job.frame.batch <= MOST_ROWS * threads and job.compiled.work * job.like.element_size() <= MOST_BYTES
+        for job in jobs
+    )
 
 
 def execute_together(jobs: Sequence[Prepared]) -> list[Outcome]:
