@@ -128,4 +128,13 @@ def test_side_by_side_only_where_it_is_faster(two_threads):
     assert rule(job(lstm(8, 64), 100, 1), job(lstm(8, 64), 100, 1))  # each by itself would be one thread's
     torch.set_num_threads(1)
     assert not rule(plain, plain)
-    assert pool.threads() == 1
+
+
+def test_loops_ask_for_no_more_threads_than_there_are(two_threads, monkeypatch):
+    asked, real = [], pool.run
+    monkeypatch.setattr(pool, "run", lambda *given: (asked.append(given[-1]), real(*given)))
+    jobs = [prepare(job(lstm(8, 128), 100, 2)) for _ in range(2)]
+    together.execute_together(jobs)
+    assert asked == [2] and engine.team_for(10**6, 1, loops=2) == (1, False)
+    torch.set_num_threads(5)
+    assert engine.team_for(10**6, 1, loops=2) == (2, False)
