@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,15 +23,19 @@ from recurra.recurrence.program import Program, Span
 from tests.recurrence.cpu.compiled import CANARY, Guarded
 from tests.recurrence.programs import broadcast, gru, highway, inputs, layer_norm, lstm, tied, trajectories
 
+NOTHING = SimpleNamespace(run=lambda: None)
+"""What is launched where there is nothing left to run."""
+
 
 class Watched:
-    """Stands in for the engine's call: moves all that the loop reads or writes to the end of guarded memory.
+    """Stands in for the engine's `launch`, and runs the loop: all that it reads or writes moves to the end of guarded
+    memory.
 
     What stands before a tensor is watched as well, and so are the gaps of strided ones.
     """
 
     def __init__(self):
-        self.buffers, self.call = [], engine.call
+        self.buffers, self.launch = [], engine.launch
 
     def guard(self, tensor):
         """The tensor, with the same strides, in memory that ends where the tensor does."""
@@ -53,11 +58,12 @@ class Watched:
         places, working = ([self.guard(tensor) for tensor in each] for each in (slots, memory.tensors))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(F, "pad", lambda *given, pad=F.pad: self.guard(pad(*given)))
-            self.call(compiled, steps, batch, given, moved, places, memory._replace(tensors=working), packed)
+            self.launch(compiled, steps, batch, given, moved, places, memory._replace(tensors=working), packed).run()
         assert all(buffer.untouched_before() for buffer in self.buffers)
         back = [*((series[node], tensor) for node, tensor in moved.items() if node in compiled.layout.leaving)]
         for original, tensor in (*back, *zip((*slots, *memory.tensors), (*places, *working), strict=True)):
             original.copy_(tensor)
+        return NOTHING
 
     def close(self):
         for buffer in self.buffers:
@@ -71,7 +77,7 @@ def bound(values):
 def guarded(program, given, steps, kept=frozenset(), own=None):
     watched = Watched()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "call", watched)
+        patch.setattr(engine, "launch", watched)
         outcome = engine.execute(program, given, steps, kept, own)
     assert len(watched.buffers) > 5
     found = [*outcome.outputs, *outcome.states, *outcome.weights.values(), *outcome.rows.values()]
@@ -231,7 +237,7 @@ def test_what_a_loop_leaves_unwritten_is_found_by_the_check_of_its_first_use(mon
     assert not room(torch.zeros(1), 5, 7).fill_(0.0).isnan().any()
     layer = Recurrent(CELLS["elman"](3, 4))
     x = torch.zeros(2, 5, 3)  # of which the right result is zero, as fresh memory often is
-    monkeypatch.setattr(engine, "call", lambda *given, **more: None)
+    monkeypatch.setattr(engine, "launch", lambda *given, **more: NOTHING)
     with torch.no_grad():
         layer(x)
     assert layer.plans.found[0].fault is not None
