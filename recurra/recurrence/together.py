@@ -30,7 +30,7 @@ from recurra.recurrence.operator import (
 
 def run_together(calls: Sequence[Call]) -> list[Ran]:
     """What `run` gives for each call."""
-    if not torch.compiler.is_compiling() and 1 < len(calls) <= pool.threads():
+    if len(calls) > 1 and not torch.compiler.is_compiling() and len(calls) <= pool.threads():
         found = _side_by_side(calls)
         if found is not None:
             return found
