@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 
 from recurra.layers.recurrent import Recurrent, begin
-from recurra.recurrence.fused import Prepared
+from recurra.recurrence.fused import Begun
 from recurra.recurrence.paths import end
 from recurra.recurrence.ragged import reverse
 from recurra.recurrence.request import Result
@@ -70,7 +70,7 @@ class Bidirectional(nn.Module):
         _needs_the_future()
 
 
-def _begin(layer: nn.Module, x: Tensor, lengths: Tensor | None, reset: Tensor | None) -> Prepared | Result:
+def _begin(layer: nn.Module, x: Tensor, lengths: Tensor | None, reset: Tensor | None) -> Begun | Result:
     """A direction's call: up to where its loop runs, if a call of the layer is nothing but that."""
     if type(layer) is Recurrent and _is_plain(layer):
         return begin(layer, x, lengths=lengths, reset=reset)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recurra.recurrence import paths, reference, segments
 from recurra.recurrence.explain import Explanation, explain
-from recurra.recurrence.fused import Plans, Prepared
+from recurra.recurrence.fused import Begun, Plans
 from recurra.recurrence.paths import answer, end, obstacle
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
@@ -164,7 +164,7 @@ def begin(
     state: State | None = None,
     lengths: Tensor | None = None,
     reset: Tensor | None = None,
-) -> Prepared | Result:
+) -> Begun | Result:
     """A layer's call up to where its loop runs, for `end`; its result where it goes another way."""
     if x.shape[1:2] == (1,) and state is not None and lengths is None and reset is None:
         found = step(layer.cell, layer.plans, x[:, 0], state)

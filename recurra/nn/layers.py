@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from recurra.layers.recurrent import Recurrent, begin
 from recurra.nn.steps import GRUStep, LSTMStep, RNNStep, bind
 from recurra.recurrence.batched import exact
-from recurra.recurrence.fused import Prepared
+from recurra.recurrence.fused import Begun
 from recurra.recurrence.int8 import SUFFIXES, reading_int8
 from recurra.recurrence.packing import Packing, pick
 from recurra.recurrence.paths import begin_packed, end
@@ -240,7 +240,7 @@ def _run(
 
 def _begin(
     recurrent: Recurrent, weights: dict[str, Tensor], x: Tensor, start: State, packing: Packing | None
-) -> Prepared | Result:
+) -> Begun | Result:
     """One direction of a layer, up to where its loop runs."""
     bind(recurrent.cell, weights)
     if packing is None:

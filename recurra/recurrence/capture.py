@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import _disable_current_modes
 
-from recurra.recurrence.fused import Plans, Prepared, Recipe, checked, prepare_recipe, recipe_for
+from recurra.recurrence.fused import Begun, Plans, Recipe, checked, prepare_recipe, recipe_for
 from recurra.recurrence.guard import fetch, named_tensors
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.request import Request
@@ -25,7 +25,7 @@ Spec = tuple[Any, ...]
 """A nesting without its tensors: ("tensor", shape, type), or (type of the container, keys, their specs)."""
 
 
-def prepare(cell: nn.Module, plans: Plans, request: Request) -> Prepared | None:
+def prepare(cell: nn.Module, plans: Plans, request: Request) -> Begun | None:
     """A whole call by the compiled loop, as it is traced; None where the cell has none."""
     lengths, reset = request.lengths is not None, request.reset is not None
     specs = _spec(request.inputs, 2), _spec(request.state, 1)

@@ -27,7 +27,7 @@ Loop = Callable[..., Ran]
 """`run`, or another with its arguments and results."""
 
 
-class Prepared(NamedTuple):
+class Begun(NamedTuple):
     """A layer's call up to where its loop runs, and how the result is made of what that gives."""
 
     call: Call
@@ -135,7 +135,7 @@ def variant(
     return replace(program, outputs=outputs, bfloat16=bfloat16, gathered=gathered)
 
 
-def prepare_fused(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> Prepared | None:
+def prepare_fused(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> Begun | None:
     """A call by the compiled loop; None where the reference has to run.
 
     Args:
@@ -182,12 +182,12 @@ def recipe_for(plan: Plan, request: Request, masked: bool = False, packing: Pack
     return plan.recipes[program]
 
 
-def _prepare_plan(plan: Plan, how: "Recipe", request: Request) -> Prepared:
+def _prepare_plan(plan: Plan, how: "Recipe", request: Request) -> Begun:
     assert plan.lowered is not None and plan.weights is not None
     return prepare_recipe(how, plan.weights.read(), request, plan.lowered.trace.structure)
 
 
-def prepare_known(plan: Plan, request: Request, packing: Packing) -> Prepared | None:
+def prepare_known(plan: Plan, request: Request, packing: Packing) -> Begun | None:
     """As `prepare_packed`, of a plan that has been compared with the reference on a ragged batch; None of any other."""
     lowered, weights = plan.lowered, plan.weights
     if lowered is None or weights is None or plan.fault is not None:
@@ -232,7 +232,7 @@ def recipe(lowered: Lowered, program: Program, masked: bool = False) -> Recipe:
     )
 
 
-def prepare_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Prepared:
+def prepare_recipe(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Begun:
     """A program on a call's tensors; states come nested like ``structure``."""
     dtype = next(tensors(request.state)).dtype
     steps = next(tensors(request.inputs)).shape[1]
@@ -248,7 +248,7 @@ def prepare_recipe(how: Recipe, weights: list[Tensor], request: Request, structu
     given = [*sequences, *_masks(request, dtype)]
     count = how.outputs + request.trajectory * len(states)
     call = Call(how.program, given, states, rows, weights, steps, count)
-    return Prepared(call, partial(_batch_first, how, structure, request.trajectory))
+    return Begun(call, partial(_batch_first, how, structure, request.trajectory))
 
 
 def _batch_first(how: Recipe, structure: State, trajectory: bool, outputs: list[Tensor], last: list[Tensor]) -> Result:
@@ -263,7 +263,7 @@ def _result(how: Recipe, structure: State, trajectory: bool, outputs: list[Tenso
     return Result(joined(outputs[: how.outputs], how.output_shape), nested(how, last, structure), every)
 
 
-def _prepare_ragged(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Prepared:
+def _prepare_ragged(how: Recipe, weights: list[Tensor], request: Request, structure: State) -> Begun:
     """A program on the steps that a ragged batch has: packed, longest row first, and back."""
     lengths, steps = request.lengths, next(tensors(request.inputs)).shape[1]
     assert lengths is not None
@@ -284,7 +284,7 @@ def _prepare_ragged(how: Recipe, weights: list[Tensor], request: Request, struct
             states = map_state(lambda leaf, end: _held(unpack(leaf, packing, steps), end, lengths), every, state)
         return Result(unpack(own, packing, steps), state, states)
 
-    return Prepared(call, padded)
+    return Begun(call, padded)
 
 
 def _held(series: Tensor, end: Tensor, lengths: Tensor) -> Tensor:
@@ -293,9 +293,7 @@ def _held(series: Tensor, end: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(running.view(*running.shape, *[1] * (end.dim() - 1)), series, end.unsqueeze(1))
 
 
-def prepare_packed(
-    how: Recipe, weights: list[Tensor], request: Request, packing: Packing, structure: State
-) -> Prepared:
+def prepare_packed(how: Recipe, weights: list[Tensor], request: Request, packing: Packing, structure: State) -> Begun:
     """A program on a call whose rows are packed already: instead of ``(B, T, ...)`` all series are ``(N, ...)``."""
     dtype = next(tensors(request.state)).dtype
     sequences = features(request.inputs, 1, how.sequences, dtype)
@@ -304,7 +302,7 @@ def prepare_packed(
     sequences += [] if request.reset is None else [request.reset.to(dtype).unsqueeze(1)]
     count = how.outputs + request.trajectory * len(states)
     call = Call(how.program, sequences, states, rows, weights, packing.steps, count, packing)
-    return Prepared(call, partial(_result, how, structure, request.trajectory))
+    return Begun(call, partial(_result, how, structure, request.trajectory))
 
 
 def features(nest: Any, first: int, parts: tuple[tuple[int, int, int], ...], dtype: torch.dtype) -> list[Tensor]:

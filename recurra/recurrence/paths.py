@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from recurra.recurrence import reference
 from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
-from recurra.recurrence.fused import Loop, Plans, Prepared, prepare_fused, prepare_known
+from recurra.recurrence.fused import Begun, Loop, Plans, prepare_fused, prepare_known
 from recurra.recurrence.operator import plainly, run
 from recurra.recurrence.packing import Packing, pack, unpack
 from recurra.recurrence.request import Request, Result
@@ -35,7 +35,7 @@ def by_loop(cell: nn.Module, plans: Plans, request: Request, loop: Loop = run) -
         return prepared.run(loop)
 
 
-def _prepare(cell: nn.Module, plans: Plans, request: Request, masked: bool = False) -> Prepared | None:
+def _prepare(cell: nn.Module, plans: Plans, request: Request, masked: bool = False) -> Begun | None:
     given = as_autocast_says(request)
     if obstacle([*tensors(given.inputs), *tensors(given.state)]) is not None:
         return None
@@ -49,17 +49,17 @@ def _prepare(cell: nn.Module, plans: Plans, request: Request, masked: bool = Fal
         return prepare_fused(plans.find(cell, given), cell, given, masked)
 
 
-def begin(cell: nn.Module, plans: Plans, request: Request) -> Prepared | Result:
+def begin(cell: nn.Module, plans: Plans, request: Request) -> Begun | Result:
     """A whole call up to where its loop runs; its result where the reference has to."""
     prepared = _prepare(cell, plans, request)
     return reference.answer(cell, request) if prepared is None else prepared
 
 
-def end(begun: Sequence[Prepared | Result]) -> list[Result]:
+def end(begun: Sequence[Begun | Result]) -> list[Result]:
     """The results of calls that do not need each other's, their loops run side by side where that is faster."""
     with plainly():
-        ran = iter(run_together([each.call for each in begun if isinstance(each, Prepared)]))
-        return [each.finish(*next(ran)) if isinstance(each, Prepared) else each for each in begun]
+        ran = iter(run_together([each.call for each in begun if isinstance(each, Begun)]))
+        return [each.finish(*next(ran)) if isinstance(each, Begun) else each for each in begun]
 
 
 def as_autocast_says(request: Request) -> Request:
@@ -71,7 +71,7 @@ def as_autocast_says(request: Request) -> Request:
     return request._replace(inputs=inputs, state=state, start=start, bfloat16=True)
 
 
-def begin_packed(cell: nn.Module, plans: Plans, x: Tensor, state: State, packing: Packing) -> Prepared | Result:
+def begin_packed(cell: nn.Module, plans: Plans, x: Tensor, state: State, packing: Packing) -> Begun | Result:
     """As `begin`, for outputs ``(N, O)`` and last state from inputs ``(N, I)`` that are packed already, the longest row
     first.
 
