@@ -53,7 +53,7 @@ def any_program(random):
 
     widths = [several(size) for _ in range(3)]
     shapes = several(lambda: tuple(size() for _ in range(random.randint(1, 2))))
-    flags = random.choice([True, False]), random.choice([True, False]), several(size)
+    flags = *(random.choice([True, False]) for _ in range(3)), several(size)
     return Program(*widths, shapes, tuple(nodes), several(node), several(node), several(item), *flags)
 
 
