@@ -220,14 +220,15 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
     if by_pairs(program, dtype, host()):
         return batch > 1 or steps * elements < LITTLE
-    return steps > 1 and not program.int8 and batch >= (2 if elements <= NEAR else 24)
+    return steps > 1 and not program.int8 and batch >= min(max(2, elements // ELEMENTS_A_ROW), MANY)
 
 
 LITTLE = 50_000_000
 """Multiplications of one row: what it takes to round and stack the weights for torch."""
 
-NEAR = 150_000
-"""Elements of the weights of which a cache passes several rows' worth on while one row is multiplied."""
+ELEMENTS_A_ROW, MANY = 25_000, 24
+"""How many elements of the weights each row pays for: a cache passes them on while the rows are multiplied. So many rows
+pay for any."""
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
