@@ -227,8 +227,8 @@ LITTLE = 50_000_000
 """Multiplications of one row: what it takes to round and stack the weights for torch."""
 
 ELEMENTS_A_ROW, MANY = 25_000, 24
-"""How many elements of the weights each row pays for: a cache passes them on while the rows are multiplied. So many rows
-pay for any."""
+"""How many elements of the weights each row pays for: a cache passes them on while the rows are multiplied. So many
+rows pay for any."""
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
