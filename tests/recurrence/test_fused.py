@@ -88,13 +88,17 @@ def own_error(layer, known, x, state, lengths, reset, used):
 
 @both_types
 @pytest.mark.parametrize("name", FUSED)
-def test_every_cell_in_training_and_without_gradients(name, dtype):
+def test_every_cell_in_training_and_without_gradients(name, dtype, monkeypatch):
+    """In one type with products of inputs in the loop, in the other with them before it."""
+    gathered = (list(FUSED).index(name) % 2 == 0) == (dtype == torch.float32)
+    monkeypatch.setattr("recurra.recurrence.fused.gathers", lambda *_: gathered)
     layer = layer_of(FUSED[name], 7, 17 if dtype == torch.float32 else 9, dtype)
     state = start_of(layer, 5)
     x = draw(5, 6, 7, dtype=dtype).requires_grad_()
     compare(layer, x, state)
     with torch.no_grad():
         compare(layer, x, state)
+    assert all(program.gathered == gathered for program in layer.plans.found[0].recipes)
 
 
 @pytest.mark.parametrize("name", FUSED)

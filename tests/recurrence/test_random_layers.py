@@ -28,8 +28,9 @@ FOUND = (5533, 6828, 7876)
 
 
 @pytest.mark.parametrize("seed", [*(10**6 + seed for seed in range(40)), *FOUND])
-def test_a_random_cell_gives_what_its_own_loop_does(seed):
+def test_a_random_cell_gives_what_its_own_loop_does(seed, monkeypatch):
     """In training and without gradients. Other seeds than those of the benchmark, which begin at 0."""
+    monkeypatch.setattr("recurra.recurrence.fused.gathers", lambda *_: seed // 2 % 2 == 0)
     draw, dtype = random.Random(seed), list(BOUNDS)[seed % 2]
     layer = Recurrent(random_cell(draw).to(dtype))
     given = problem(layer, layer.cell.input_size, draw, dtype)

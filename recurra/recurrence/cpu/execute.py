@@ -214,17 +214,19 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     """Whether the loop had better take products of inputs itself: see `Program`.
 
     Their results are then never written, and its tiles are as fast as torch's product or faster, where there are rows
-    enough for what reading all weights once more in every step takes. A single row of bfloat16, for which a tile takes
-    as long as for sixteen, is cheaper hoisted, but for few steps of few features.
+    enough for what reading all weights once more in every step takes, or so little to do that another call costs more.
+    A single row of bfloat16, for which a tile takes as long as for sixteen, is cheaper hoisted, but for few steps of
+    few features.
     """
     elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
     if by_pairs(program, dtype, host()):
-        return batch > 1 or steps * elements < LITTLE
-    return steps > 1 and not program.int8 and batch >= min(max(2, elements // ELEMENTS_A_ROW), MANY)
+        return batch > 1 or steps * elements < LITTLE[True]
+    many = batch >= min(max(2, elements // ELEMENTS_A_ROW), MANY)
+    return steps > 1 and not program.int8 and (many or steps * batch * elements < LITTLE[False])
 
 
-LITTLE = 50_000_000
-"""Multiplications of one row: what it takes to round and stack the weights for torch."""
+LITTLE = {False: 15_000_000, True: 50_000_000}
+"""Multiplications of what it takes to call torch, and for pairs to round and stack the weights."""
 
 ELEMENTS_A_ROW, MANY = 25_000, 24
 """How many elements of the weights each row pays for: a cache passes them on while the rows are multiplied. So many
