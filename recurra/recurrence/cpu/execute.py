@@ -221,16 +221,20 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
     if by_pairs(program, dtype, host()):
         return batch > 1 or steps * elements < LITTLE[True]
-    many = batch >= min(max(2, elements // ELEMENTS_A_ROW), MANY)
-    return steps > 1 and not program.int8 and (many or steps * batch * elements < LITTLE[False])
+    if steps == 1 or program.int8:
+        return False
+    team, by_rows = team_for(elements, batch)
+    rows, own = (batch // team, elements) if by_rows else (batch, elements // team)  # of a thread
+    many = rows >= min(max(2, own // ELEMENTS_A_ROW), MANY)
+    return many or steps * batch * elements < LITTLE[False]
 
 
 LITTLE = {False: 15_000_000, True: 50_000_000}
 """Multiplications of what it takes to call torch, and for pairs to round and stack the weights."""
 
-ELEMENTS_A_ROW, MANY = 25_000, 24
-"""How many elements of the weights each row pays for: a cache passes them on while the rows are multiplied. So many
-rows pay for any."""
+ELEMENTS_A_ROW, MANY = 45_000, 24
+"""How many of the weights that a thread reads each of its rows pays for: a cache passes them on while the rows are
+multiplied. So many rows pay for any."""
 
 MOST_HOISTED, PIECE = 16 << 20, 8 << 20
 """Bytes of hoisted values above which they are computed for some steps at a time, and how many then: they stay in the
