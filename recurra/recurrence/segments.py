@@ -27,7 +27,7 @@ from recurra.recurrence.operator import (
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import tensors
 
-LEAST, PASSES = 8 << 20, 4
+LEAST, PASSES = 4 << 20, 4
 """Segments remember at least so many bytes, and so many times the weights: shorter ones cost more time than theirs."""
 
 
