@@ -70,7 +70,7 @@ def _addmm(bias: Tensor, a: Tensor, b: Tensor, beta: float | int = 1, alpha: flo
     return shape if shape is not None and _broadcast([bias.shape, shape]) == shape else None
 
 
-def _reduced(x: Tensor, dims: Sequence[int] | int | None, keepdim: bool = False, **_: Any) -> list[int] | None:
+def _reduced(x: Tensor, dims: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any) -> list[int] | None:
     dims = [dims] if isinstance(dims, int) else dims
     if not dims or any(not -x.dim() <= dim < x.dim() for dim in dims):
         return None

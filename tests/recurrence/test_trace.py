@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recurra.cells import GRU, LSTM
+from recurra.layers import Recurrent
 from recurra.recurrence import reference
 from recurra.recurrence.trace import NotFused, trace
 from tests.recurrence.lowering import Step, lowered
@@ -461,3 +462,18 @@ for cell in [*cells, torch.nn.LSTMCell(4, 4), torch.nn.GRUCell(4, 4), torch.nn.R
     assert "sympy" not in sys.modules and "torch._dynamo" not in sys.modules, type(cell)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["amax", "amin", "sum", "mean"])
+def test_a_weight_is_reduced_to_one_number(name):
+    """Without dimensions, as torch lets one call it."""
+    weight = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    cell = Step(lambda self, x, h: (h := torch.tanh(h @ self.W - getattr(self.W, name)() + x), h), W=weight)
+    layer, x = Recurrent(cell), torch.randn(3, 4, 2)
+    h, outputs = torch.zeros(3, 2), []
+    for t in range(4):
+        h = torch.tanh(h @ weight - getattr(weight, name)() + x[:, t])
+        outputs.append(h)
+    found, _ = layer(x, torch.zeros(3, 2))
+    assert layer.explain().path == "cpu", layer.explain()
+    torch.testing.assert_close(found, torch.stack(outputs, 1))
