@@ -329,9 +329,11 @@ def stacked(blocks: Sequence[Tensor]) -> Tensor:
     first, height = blocks[0], 0
     if len(blocks) == 1:
         return first
-    stride, end = first.stride(), first.data_ptr()
+    stride, end, memory = first.stride(), first.data_ptr(), first.untyped_storage().data_ptr()
     for block in blocks:
-        if block.data_ptr() != end or block.stride() != stride:
+        # some allocators put tensors that have nothing to do with each other side by side
+        together = block.data_ptr() == end and block.untyped_storage().data_ptr() == memory
+        if not together or block.stride() != stride:
             return torch.cat(list(blocks))
         height += len(block)
         end += len(block) * stride[0] * block.element_size()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.layers import Recurrent
-from recurra.recurrence import reference
+from recurra.recurrence import batched, reference
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.cpu.execute import execute
 from recurra.recurrence.graph import Graph
@@ -118,3 +118,14 @@ def test_a_step_that_reads_no_input(learnt: bool) -> None:
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
     assert layer.explain().path == "cpu"
+
+
+def test_blocks_are_stacked_without_a_copy_only_within_one_tensor():
+    whole = torch.arange(12.0).view(6, 2)
+    parts = whole.split([2, 3, 1])
+    found = batched.stacked(parts)
+    assert torch.equal(found, whole) and found.data_ptr() == whole.data_ptr()
+    assert torch.equal(batched.stacked(parts[::-1]), torch.cat(parts[::-1]))
+    numbers = whole.numpy()
+    neighbours = [torch.from_numpy(numbers[:2]), torch.from_numpy(numbers[2:])]  # each with a storage of its own
+    assert torch.equal(batched.stacked(neighbours), whole)
