@@ -50,7 +50,7 @@ def softmax_errors(
     wide = torch.float32 if half else logits.dtype
     compiled = _compiled(DTYPES[wide], half, host())
     team = pool.threads() if rows * classes >= SMALLEST_SHARE else 1
-    losses, targets = logits.new_empty(rows, dtype=wide), targets.contiguous()
+    losses, targets = logits.new_empty(rows, dtype=wide), targets.long().contiguous()
     own = logits.new_zeros(0 if total is None else team, classes, dtype=wide)
     numbers = logits.new_empty(team if half else 0, classes, dtype=wide)
     bias = bias.to(wide).contiguous()

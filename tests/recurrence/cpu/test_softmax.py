@@ -61,3 +61,10 @@ def test_no_rows():
     total = torch.zeros(5)
     assert softmax_errors(torch.zeros(0, 5), torch.zeros(5), torch.zeros(0, dtype=torch.int64), total).shape == (0,)
     assert total.count_nonzero() == 0
+
+
+def test_targets_of_any_integers():
+    logits, bias, targets = torch.randn(4, 9), torch.randn(9), torch.tensor([8, 0, 3, 5])
+    wanted = softmax_errors(logits.clone(), bias, targets, None)
+    for others in (targets.int(), targets.short(), targets.repeat_interleave(2)[::2]):
+        assert torch.equal(softmax_errors(logits.clone(), bias, others, None), wanted)
