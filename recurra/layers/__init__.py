@@ -1,6 +1,7 @@
 """Sequence layers: ``outputs, state = layer(x, state=None, lengths=None, reset=None)``."""
 
 from recurra.layers.bidirectional import Bidirectional, BidirectionalState
+from recurra.layers.crf import CRF
 from recurra.layers.dropout import Dropout, RecurrentDropout, VariationalDropout, WeightDrop, Zoneout
 from recurra.layers.initial import LearntState
 from recurra.layers.recurrent import Recurrent, Trajectory
@@ -9,6 +10,7 @@ from recurra.layers.stack import Stack
 __all__ = [
     "Bidirectional",
     "BidirectionalState",
+    "CRF",
     "Dropout",
     "LearntState",
     "Recurrent",
