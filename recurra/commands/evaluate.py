@@ -1,5 +1,6 @@
 """``recurra evaluate RUN [DATA]``."""
 
+import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -22,4 +23,6 @@ def evaluate(
     opened = load(run)
     with own_threads(opened.config):
         scores = opened.evaluate(*data, split=split)
-    print_scores(scores, json=json)
+        print_scores(scores, json=json)
+        for line in opened.report(*data, split=split):
+            print(line, file=sys.stderr)

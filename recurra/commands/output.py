@@ -17,8 +17,12 @@ def print_scores(found: "dict[str, list[Score]]", *, json: bool) -> None:
             json_module.dumps({name: [score.to_json() for score in scores] for name, scores in found.items()}, indent=1)
         )
         return
-    columns = ["model", *(f"{score.name} ({score.unit})" for score in next(iter(found.values())))]
-    rows = [[name, *(f"{score.value:.4f}" for score in scores)] for name, scores in found.items()]
+    leading = next(iter(found.values()))
+    columns = ["model", *(f"{score.name} ({score.unit})" for score in leading)]
+    rows = []
+    for name, scores in found.items():
+        values = {(score.name, score.unit): f"{score.value:.4f}" for score in scores}
+        rows.append([name, *(values.get((score.name, score.unit), "") for score in leading)])
     if sys.stdout.isatty():
         print_table(columns, rows)
         for name, scores in found.items():

@@ -34,6 +34,7 @@ def sample(
     from recurra.training.machine import own_threads
 
     opened = load(run)
+    opened.check_able("sample", "predict")
     pieces = opened.task.sample(
         opened,
         prompt=prompt,

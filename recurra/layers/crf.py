@@ -36,13 +36,13 @@ class CRF(nn.Module):
     Raises:
         ValueError: fewer than one tag, or a mask of another shape.
 
-    Source: Lafferty, McCallum and Pereira (2001); above a bidirectional LSTM, Huang, Xu and Yu (2015), arXiv:1508.01991.
+    Source: Lafferty, McCallum and Pereira (2001); above a bidirectional LSTM, Huang et al. (2015), arXiv:1508.01991.
     """
 
     first: Bool[Tensor, " K"]
 
     def __init__(
-        self, tags: int, allowed: Bool[Tensor, "K K"] | None = None, first: Bool[Tensor, " K"] | None = None
+        self, tags: int, allowed: Bool[Tensor, "..."] | None = None, first: Bool[Tensor, "..."] | None = None
     ) -> None:
         super().__init__()
         if tags < 1:
@@ -130,8 +130,8 @@ class CRF(nn.Module):
 class _Forward(nn.Module):
     """A step of the forward algorithm: alpha, the log of the summed scores of all beginnings that end in each tag.
 
-    The sums are products with exp(A), of numbers moved so that the largest is 1. What is then no normal number counts as
-    the least one: a beginning 10^37 times less likely than the likeliest.
+    The sums are products with exp(A), of numbers moved so that the largest is 1. What is then no normal number counts
+    as the least one: a beginning 10^37 times less likely than the likeliest.
     """
 
     def __init__(self, allowed: Tensor) -> None:

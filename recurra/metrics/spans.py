@@ -31,8 +31,8 @@ class Found(NamedTuple):
 def spans(tags: Sequence[str]) -> list[Span]:
     """The spans that tags mark by B-, I-, E- (end), S- (single) and O.
 
-    What is not well formed is read as ``conlleval`` reads it: an I- or E- that nothing of its label comes before begins a
-    span, and a span ends where another label, a B-, an S- or an O comes; a B- without an E- is as good as one with.
+    What is not well formed is read as ``conlleval`` reads it: an I- or E- that nothing of its label comes before begins
+    a span, and a span ends where another label, a B-, an S- or an O comes; a B- without an E- is as good as one with.
 
     Raises:
         BadInput: a tag that is none of these.

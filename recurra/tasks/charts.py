@@ -1,9 +1,11 @@
 """Charts that every task draws alike."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recurra.files import replacing
 from recurra.tasks.labels import label_ends, label_points
@@ -52,6 +54,30 @@ def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str) ->
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_xlabel(unit)
+        axes.set_title(title, loc="left")
+    return path
+
+
+def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str], *, title: str) -> Path:
+    """How often each label, a row, was called what, the columns: shades are parts of a row, numbers are counts.
+
+    Args:
+        counts: ``(K, K)``, the rows the given labels, the columns the predicted ones.
+    """
+    size = min(14.0, 2.5 + 0.42 * len(labels))
+    parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    with chart(path, width=size + 0.8, height=size) as axes:
+        axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
+        if len(labels) <= 30:
+            for row, column in zip(*np.nonzero(counts), strict=True):
+                colour = "white" if parts[row, column] > 0.5 else "black"
+                text = f"{counts[row, column]:,}"
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=6)
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("given")
         axes.set_title(title, loc="left")
     return path
 

@@ -27,7 +27,10 @@ from recurra.training.settings import Settings, make_settings
 
 
 class Task(Protocol):
-    """What the module of a task holds. ``data`` is whatever its ``read`` returns."""
+    """What the module of a task holds. ``data`` is whatever its ``read`` returns.
+
+    The functions from ``contender`` on answer verbs; a task that a verb makes no sense for has none of that name.
+    """
 
     Config: type[Settings]
 
@@ -64,17 +67,28 @@ class Task(Protocol):
     def baselines(self, run: "Run", data: Any, part: str) -> dict[str, list[Score]]:
         """The scores to beat on the same part, by the baseline's name."""
 
+    def present(self, run: "Run") -> list[Path]:
+        """Draw what the run shows; returns the pictures."""
+
     def contender(self, name: str) -> dict[str, Any] | None:
         """The options that make what a comparison calls ``name``; None where :meth:`count` makes it, untrained."""
 
     def count(self, name: str, data: Any) -> tuple[int, float, dict[str, list[Score]]]:
         """Parameters, seconds, and scores by part of a contender without weights to train."""
 
-    def present(self, run: "Run") -> list[Path]:
-        """Draw what the run shows; returns the pictures."""
-
     def sample(self, run: "Run", **options: Any) -> Iterator[str]:
         """New sequences from the model."""
+
+    def predict(self, run: "Run", source: str, *, stream: bool) -> Iterator[str]:
+        """What the model says of new input, in pieces of text in the form of that input.
+
+        Args:
+            source: a file or folder; "-" for standard input.
+            stream: answer each step as it comes, from a state of constant size.
+        """
+
+    def report(self, run: "Run", data: Any, part: str) -> list[str]:
+        """Lines that say more than scores: the pictures drawn, and what the model got most wrong."""
 
 
 def load_task(name: str) -> Task:
@@ -95,6 +109,7 @@ class Run:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.path = folder.path
+        self._other: tuple[tuple[str, ...], Any] | None = None
         try:
             self.task_name: str = folder.record["task"]
             self.task = load_task(self.task_name)
@@ -159,18 +174,58 @@ class Run:
         Raises:
             BadInput: the data cannot be read, or the run's own data has changed.
         """
+        where, part = self._to_score(data, split)
+        model = {"model": self.task.evaluate(self.model, where, part)}
+        return {**model, **self.task.baselines(self, where, part)}
+
+    def report(self, *data: str, split: str = "test") -> list[str]:
+        """What there is to see beyond the scores of :meth:`evaluate`: pictures, and what the model got most wrong."""
+        where, part = self._to_score(data, split)
+        return self.task.report(self, where, part) if self.able("report") else []
+
+    def _to_score(self, data: tuple[str, ...], split: str) -> tuple[Any, str]:
         if split not in ("dev", "test"):
             raise unknown("split", split, ("dev", "test"))
-        if data:
-            where, split = self.task.read_test(Sources.named(data, None, None), self.config, self.path), "test"
-        else:
-            where = self.data
-        model = {"model": self.task.evaluate(self.model, where, split)}
-        return {**model, **self.task.baselines(self, where, split)}
+        if not data:
+            return self.data, split
+        if self._other is None or self._other[0] != data:
+            read = self.task.read_test(Sources.named(data, None, None), self.config, self.path)
+            self._other = data, read
+        return self._other[1], "test"
+
+    def able(self, verb: str) -> bool:
+        """Whether this run's task answers a verb."""
+        return hasattr(self.task, verb)
+
+    def check_able(self, verb: str, instead: str) -> None:
+        """Refuse a verb that the run's task has no answer to.
+
+        Raises:
+            BadInput: names what to use ``instead``.
+        """
+        if not self.able(verb):
+            raise BadInput(f"{self.path}: a run of {self.task_name} cannot {verb}; use recurra {instead}")
 
     def sample(self, prompt: str = "", **options: Any) -> str:
-        """A new sequence that begins with ``prompt``; options as of ``recurra sample``."""
+        """A new sequence that begins with ``prompt``; options as of ``recurra sample``.
+
+        Raises:
+            BadInput: the run's task has nothing to sample, or the prompt cannot be read.
+        """
+        self.check_able("sample", "predict")
         return prompt + "".join(self.task.sample(self, prompt=prompt, **options))
+
+    def predict(self, source: str | Path, *, stream: bool = False) -> str:
+        """What the model says of a file or folder, in the form in which it was given.
+
+        Args:
+            stream: answer each step as it comes, as ``recurra predict --stream`` does.
+
+        Raises:
+            BadInput: the input cannot be read, or the model cannot do this.
+        """
+        self.check_able("predict", "sample")
+        return "".join(self.task.predict(self, str(source), stream=stream))
 
     def present(self) -> list[Path]:
         """Draw the run's pictures into its folder."""

@@ -26,7 +26,7 @@ def test_padding_is_counted_and_small():
     assert buckets.padding == pytest.approx(1 - LENGTHS.sum() / padded)
     order = np.random.default_rng(1).permutation(2_000)
     random = sum(len(part) * LENGTHS[part].max() for part in np.array_split(order, 63))
-    assert buckets.padding < 0.1 < 0.5 < 1 - LENGTHS.sum() / random
+    assert 4 * buckets.padding < 1 - LENGTHS.sum() / random
 
 
 def test_order_follows_from_seed_and_epoch():

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from recurra.baselines.window import WindowNetwork
-from recurra.cells import CELLS
 from recurra.data.vectors import read_vectors
 from recurra.data.vocabulary import Vocabulary
-from recurra.errors import BadInput, unknown
+from recurra.errors import BadInput
 from recurra.layers import (
     Dropout,
     LearntState,
@@ -23,6 +22,7 @@ from recurra.layers import (
 )
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
+from recurra.tasks.layers import make_cells
 from recurra.training.gradients import proportional
 from recurra.training.machine import pick_device
 
@@ -50,7 +50,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         window.embedding.sparse = _touched_rows_suffice(config)
         _start_weights(window, config)
         return window
-    cells = _cells(config, embedding_size)
+    cells = make_cells(config, embedding_size)
     _check_options(config, embedding_size, cells)
     model = LanguageModel(
         len(vocabulary),
@@ -87,17 +87,6 @@ def _cutoffs(config: Config, vocabulary: Vocabulary, output_size: int) -> list[i
     if output_size < 4 ** len(cutoffs):
         raise BadInput(f"{option}: its last cluster would have no features of {output_size}; name fewer numbers")
     return cutoffs
-
-
-def _cells(config: Config, input_size: int) -> list[Any]:
-    """One cell for each layer, which reads the outputs of the one before."""
-    if config.cell not in CELLS:
-        raise unknown("cell", config.cell, CELLS)
-    cells: list[Any] = []
-    for _ in range(config.layers):
-        cells.append(CELLS[config.cell](input_size, config.hidden_size))
-        input_size = cells[-1].output_size
-    return cells
 
 
 def _check_options(config: Config, embedding_size: int, cells: list[Any]) -> None:
