@@ -5,11 +5,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, Resume, Test, next_free
+from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, Resume, TaggingOptions, Test, next_free
 from recurra.commands.output import print_comparison
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.tagging.config import Config as TaggingConfig
+from recurra.training.settings import Settings
 
 app = App(name="compare", help="Train several models under one budget.")
+
+Out = Annotated[
+    Path | None, Parameter(help="Folder to make; one that exists is never overwritten. [default: runs/compared]")
+]
 
 
 @app.command(name="language-model")
@@ -18,9 +24,7 @@ def language_model(
     models: Annotated[
         str, Parameter(help="Names with commas between them: 1-gram to 6-gram, window or window-N, and any cell.")
     ],
-    out: Annotated[
-        Path | None, Parameter(help="Folder to make; one that exists is never overwritten. [default: runs/compared]")
-    ] = None,
+    out: Out = None,
     dev: Dev = None,
     test: Test = None,
     resume: Resume = False,
@@ -32,11 +36,42 @@ def language_model(
     Each network is trained for --time-limit seconds, 60 unless given, in as many epochs as that allows unless --epochs
     is given too. It becomes a run folder of its own, inside --out.
     """
+    _compare("language-model", data, models, out, dev, test, resume, json, config)
+
+
+@app.command(name="tagging")
+def tagging(
+    *data: Data,
+    models: Annotated[
+        str, Parameter(help="Names with commas between them: most-frequent, hmm, window or window-N, and any cell.")
+    ],
+    out: Out = None,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: TaggingOptions = TaggingConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train taggers on the same sentences for the same time, and compare their scores; see language-model."""
+    _compare("tagging", data, models, out, dev, test, resume, json, config)
+
+
+def _compare(
+    task: str,
+    data: tuple[str, ...],
+    models: str,
+    out: Path | None,
+    dev: str | None,
+    test: str | None,
+    resume: bool,
+    json: bool,
+    config: Settings,
+) -> None:
     from recurra.tasks.comparison import compare
 
     given = {name: getattr(config, name) for name in config.model_fields_set}
     names = [name.strip() for name in models.split(",")]
     usual = Path("runs/compared")
     place = out or (usual if resume else next_free(usual))
-    found = compare("language-model", *data, models=names, out=place, dev=dev, test=test, resume=resume, **given)
+    found = compare(task, *data, models=names, out=place, dev=dev, test=test, resume=resume, **given)
     print_comparison(found, json=json)

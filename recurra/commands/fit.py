@@ -6,9 +6,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, OutFolder, Resume, Test
+from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, OutFolder, Resume, TaggingOptions, Test
 from recurra.commands.output import print_scores
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.tagging.config import Config as TaggingConfig
 from recurra.training.settings import Settings
 
 app = App(name="fit", help="Train a model and leave a run folder.")
@@ -32,6 +33,25 @@ def language_model(
     Text is plain UTF-8, gzip allowed. Without --dev and --test the last tenth of it is kept apart for them.
     """
     _fit("language-model", data, out, dev, test, resume, baselines, json, config)
+
+
+@app.command(name="tagging")
+def tagging(
+    *data: Data,
+    out: OutFolder,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: TaggingOptions = TaggingConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to label every token of a sequence: parts of speech, names, chunks, residues of proteins.
+
+    Files are CoNLL-U (.conllu), columns of one token a line with an empty line between sentences (anything else), or
+    FASTA with labels (.fasta); gzip allowed. A tenth of DATA is kept apart for --dev, and for --test, where not given.
+    """
+    _fit("tagging", data, out, dev, test, resume, baselines, json, config)
 
 
 def _fit(

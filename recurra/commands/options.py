@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.tagging.config import Config as TaggingConfig
 
 RunPath = Annotated[Path, Parameter(help="A run folder.")]
 OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
@@ -19,6 +20,7 @@ Test = Annotated[str | None, Parameter(help="File to report on (else cut from DA
 Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
+TaggingOptions = Annotated[TaggingConfig, Parameter(name="*")]
 
 
 def next_free(path: Path) -> Path:
@@ -30,7 +32,9 @@ def next_free(path: Path) -> Path:
 def _describe_ranges(config: type[BaseModel]) -> None:
     """Let the description of every option, which `--help` prints, end in the range that the option must lie in."""
     for field in config.model_fields.values():
-        if limits := _range(field):
+        if (limits := _range(field)) and "[range:" not in (
+            field.description or ""
+        ):  # fields that tasks share come again
             field.description = f"{field.description} [range: {limits}]"
 
 
@@ -49,4 +53,5 @@ def _range(field: FieldInfo) -> str:
     return ", ".join(limits)
 
 
-_describe_ranges(LanguageModelConfig)
+for each in (LanguageModelConfig, TaggingConfig):
+    _describe_ranges(each)

@@ -13,7 +13,12 @@ from recurra.commands.options import RunPath
 def predict(
     run: RunPath,
     source: Annotated[
-        str, Parameter(name="INPUT", help="A file or folder like those trained on; - is standard input.")
+        str,
+        Parameter(
+            name="INPUT",
+            help="A file or folder like those trained on; - is standard input.",
+            allow_leading_hyphen=True,
+        ),
     ],
     /,
     *,

@@ -9,8 +9,9 @@ POOL = 50
 
 
 class Buckets:
-    """An epoch's batches: sequences in random order, sorted by length within pools of some batches, cut, and the batches
-    shuffled. The same seed and epoch give the same batches.
+    """An epoch's batches: sequences in random order, sorted by length within pools of some batches, cut, and shuffled.
+
+    The same seed and epoch give the same batches.
 
     Args:
         lengths: of every sequence.
@@ -21,7 +22,13 @@ class Buckets:
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int, most_steps: int | None = None
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int,
+        most_steps: int | None = None,
     ) -> None:
         self._lengths = np.asarray(lengths)
         draw = np.random.default_rng([seed, epoch])

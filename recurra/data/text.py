@@ -51,6 +51,19 @@ class TextSource:
                 if text:
                     yield text
 
+    def lines(self) -> Iterator[str]:
+        """The lines of the text, which end in a line feed; that is left out, a carriage return before it is not.
+
+        Raises:
+            BadInput: as for :meth:`chunks`.
+        """
+        rest = ""
+        for chunk in self.chunks():
+            *whole, rest = (rest + chunk).split("\n")
+            yield from whole
+        if rest:
+            yield rest
+
     def slice(self, start: int, stop: int) -> Iterator[str]:
         """The characters [start, stop) of the text, in blocks.
 

@@ -11,7 +11,7 @@ from recurra.recurrence.ragged import within
 
 
 class Tagging(NamedTuple):
-    """The best tags of every row, ``(B, T)``, -1 behind a row's end, and their scores ``(B,)``, before normalisation."""
+    """The best tags of every row, -1 behind a row's end, and their scores before normalisation."""
 
     tags: Int[Tensor, "B T"]
     scores: Float[Tensor, " B"]
@@ -31,7 +31,7 @@ class CRF(nn.Module):
         tags: how many there are, K.
         allowed: whether the tag of the row may be followed by that of the column, ``(K, K)``; all may, where it is not
             given.
-        first: the tags that a row may begin with, ``(K,)``.
+        first, last: the tags that a row may begin and end with, ``(K,)``; with any, where they are not given.
 
     Raises:
         ValueError: fewer than one tag, or a mask of another shape.
@@ -40,21 +40,32 @@ class CRF(nn.Module):
     """
 
     first: Bool[Tensor, " K"]
+    last: Bool[Tensor, " K"]
 
     def __init__(
-        self, tags: int, allowed: Bool[Tensor, "..."] | None = None, first: Bool[Tensor, "..."] | None = None
+        self,
+        tags: int,
+        allowed: Bool[Tensor, "..."] | None = None,
+        first: Bool[Tensor, "..."] | None = None,
+        last: Bool[Tensor, "..."] | None = None,
     ) -> None:
         super().__init__()
         if tags < 1:
             raise ValueError(f"tags must be at least 1, got {tags}")
         allowed = torch.ones(tags, tags, dtype=torch.bool) if allowed is None else allowed
         first = torch.ones(tags, dtype=torch.bool) if first is None else first
-        if allowed.shape != (tags, tags) or first.shape != (tags,):
-            shapes = f"{tuple(allowed.shape)} and {tuple(first.shape)}"
-            raise ValueError(f"allowed must be ({tags}, {tags}) and first ({tags},), got {shapes}")
+        last = torch.ones(tags, dtype=torch.bool) if last is None else last
+        for name, mask, shape in (
+            ("allowed", allowed, (tags, tags)),
+            ("first", first, (tags,)),
+            ("last", last, (tags,)),
+        ):
+            if mask.shape != shape:
+                raise ValueError(f"{name} must be {shape}, got {tuple(mask.shape)}")
         self.tags = tags
         self.a, self.b = nn.Parameter(torch.zeros(tags)), nn.Parameter(torch.zeros(tags))
         self.register_buffer("first", first)
+        self.register_buffer("last", last)
         self.sums = Recurrent(_Forward(allowed))
 
     def log_likelihood(
@@ -86,7 +97,7 @@ class CRF(nn.Module):
             best, before = (score.unsqueeze(2) + transitions).max(1)
             score = torch.where(running[:, t, None], best + e[:, t], score)
             back.append(torch.where(running[:, t, None], before, torch.arange(self.tags, device=e.device)))
-        scores, last = (score + self.b).max(1)
+        scores, last = (score + self._end()).max(1)
         path = [last]
         for before in reversed(back):
             path.append(before.gather(1, path[-1].unsqueeze(1)).squeeze(1))
@@ -94,6 +105,9 @@ class CRF(nn.Module):
 
     def _start(self) -> Tensor:
         return self.a.masked_fill(~self.first, -torch.inf)
+
+    def _end(self) -> Tensor:
+        return self.b.masked_fill(~self.last, -torch.inf)
 
     @property
     def _step(self) -> "_Forward":
@@ -114,8 +128,8 @@ class CRF(nn.Module):
         last = tags.gather(1, lengths.unsqueeze(1) - 1).squeeze(1)
         follow = running[:, 1:]
         broken = follow & ~self._step.allowed[tags[:, :-1], tags[:, 1:]]
-        if broken.any() or not self.first[tags[:, 0]].all():
-            raise ValueError("tags that are not allowed to follow each other, or to begin a row")
+        if broken.any() or not (self.first[tags[:, 0]] & self.last[last]).all():
+            raise ValueError("tags that are not allowed to follow each other, or to begin or end a row")
         here = e.gather(2, tags.unsqueeze(2)).squeeze(2).masked_fill(~running, 0.0).sum(1)
         between = self._step.A[tags[:, :-1], tags[:, 1:]].masked_fill(~follow, 0.0).sum(1)
         return self.a[tags[:, 0]] + here + between + self.b[last]
@@ -124,7 +138,7 @@ class CRF(nn.Module):
         alpha = self._start() + e[:, 0]
         if e.shape[1] > 1:
             _, alpha = self.sums(e[:, 1:], alpha, lengths - 1)
-        return torch.logsumexp(alpha + self.b, 1)
+        return torch.logsumexp(alpha + self._end(), 1)
 
 
 class _Forward(nn.Module):
@@ -133,6 +147,8 @@ class _Forward(nn.Module):
     The sums are products with exp(A), of numbers moved so that the largest is 1. What is then no normal number counts
     as the least one: a beginning 10^37 times less likely than the likeliest.
     """
+
+    allowed: Tensor
 
     def __init__(self, allowed: Tensor) -> None:
         super().__init__()

@@ -51,6 +51,31 @@ def spans(tags: Sequence[str]) -> list[Span]:
     return found
 
 
+def marked(found: Iterable[Span], length: int, *, ends: bool) -> list[str]:
+    """The tags of a sentence of ``length`` tokens that mark spans which do not overlap.
+
+    Args:
+        ends: mark the last tokens of spans too, and single ones (BIOES); else only their beginnings (BIO).
+    """
+    tags = ["O"] * length
+    for label, begin, end in found:
+        tags[begin:end] = [f"B-{label}", *[f"I-{label}"] * (end - begin - 1)]
+        if ends and end - begin == 1:
+            tags[begin] = f"S-{label}"
+        elif ends:
+            tags[end - 1] = f"E-{label}"
+    return tags
+
+
+def may_follow(before: str, tag: str, *, ends: bool) -> bool:
+    """Whether ``tag`` is well formed after ``before``, in BIOES (``ends``) or BIO; a sentence lies between two O."""
+    (last, label), (mark, own) = split_tag(before), split_tag(tag)
+    inside = last in ("B", "I") and own == label and mark in ("I", "E")
+    if ends:
+        return inside or (last in ("O", "E", "S") and mark in ("O", "B", "S"))
+    return inside or mark in ("O", "B")
+
+
 def split_tag(tag: str) -> tuple[str, str]:
     """Its mark and its label; O has none.
 

@@ -1,6 +1,7 @@
 """Recurrent networks that give every token of a sentence a tag."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from recurra.layers import CRF, Bidirectional
 from recurra.recurrence.ragged import within
-from recurra.recurrence.state import State
+from recurra.recurrence.state import State, tensors
 
 
 class Sentences(NamedTuple):
@@ -20,6 +21,7 @@ class Sentences(NamedTuple):
         spellings: the characters of each word that occurs, ``(U, C)``.
         letters: how many they are, ``(U,)``, at least 1.
         spelt: which of the spellings each word has, ``(B, T)``.
+        inputs: what else is known of each word, ``(B, T, N)``.
     """
 
     words: Int[Tensor, "B T"]
@@ -27,6 +29,7 @@ class Sentences(NamedTuple):
     spellings: Int[Tensor, "U C"]
     letters: Int[Tensor, " U"]
     spelt: Int[Tensor, "B T"]
+    inputs: Int[Tensor, "B T N"]
 
 
 class Spelling(nn.Module):
@@ -82,74 +85,126 @@ class SpellingConvolution(nn.Module):
         return answers.masked_fill(~inside.unsqueeze(1), -torch.inf).amax(2)
 
 
-class Tagger(nn.Module):
-    """Words, and where it is given their spelling, through recurrent layers to a score for each tag.
+class TokenFeatures(nn.Module):
+    """What a tagger reads of each word: its embedding, that of its spelling, and those of its further inputs.
 
     Args:
         vocabulary_size: words are integers from 0 up to this.
         embedding_size: features of a word.
-        layers: over words; a :class:`Stack`, :class:`Bidirectional` or :class:`Recurrent`.
-        output_size: features of their outputs.
-        tags: how many there are.
-        spelling: what a word's characters add to its features.
-        dropout: of what the layers take and give.
-        crf: scores whole sequences of tags; else each tag is chosen by itself (softmax).
-
-    Source: Huang, Xu and Yu (2015), arXiv:1508.01991; Lample et al. (2016), arXiv:1603.01360.
+        spelling: makes features of a word's characters.
+        inputs: how many values each further input has.
+        input_size: features of each of these.
     """
 
     def __init__(
         self,
         vocabulary_size: int,
         embedding_size: int,
-        layers: nn.Module,
-        output_size: int,
-        tags: int,
         *,
         spelling: Spelling | SpellingConvolution | None = None,
-        dropout: nn.Module | None = None,
-        crf: CRF | None = None,
+        inputs: Sequence[int] = (),
+        input_size: int = 16,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.spelling = spelling
+        self.inputs = nn.ModuleList(nn.Embedding(values, input_size) for values in inputs)
+        self.size = embedding_size + (spelling.output_size if spelling else 0) + input_size * len(inputs)
+        for table in (self.embedding, *self.inputs):
+            nn.init.uniform_(table.weight, -0.1, 0.1)
+
+    def forward(self, given: Sentences) -> Float[Tensor, "B T I"]:
+        """Features of every word, 0 behind a sentence's end."""
+        parts = [self.embedding(given.words)]
+        if self.spelling is not None:
+            parts.append(self.spelling(given.spellings, given.letters)[given.spelt])
+        parts += [table(given.inputs[..., number]) for number, table in enumerate(self.inputs)]
+        return torch.cat(parts, dim=2).masked_fill(~_inside(given).unsqueeze(2), 0.0)
+
+
+class Tagger(nn.Module):
+    """Features of words through recurrent layers to a score for each tag.
+
+    Args:
+        features: of words.
+        layers: over words; a :class:`Stack`, :class:`Bidirectional` or :class:`Recurrent`.
+        output_size: features of their outputs.
+        tags: how many there are, K.
+        dropout: of what the layers take and give.
+        crf: scores whole sequences of tags; else each tag is chosen by itself (softmax).
+        delay: words that the layers read beyond the one whose tag they output; behind a sentence's end they read 0.
+
+    Source: Huang, Xu and Yu (2015), arXiv:1508.01991; Lample et al. (2016), arXiv:1603.01360.
+    """
+
+    def __init__(
+        self,
+        features: TokenFeatures,
+        layers: nn.Module,
+        output_size: int,
+        tags: int,
+        *,
+        dropout: nn.Module | None = None,
+        crf: CRF | None = None,
+        delay: int = 0,
+    ) -> None:
+        super().__init__()
+        self.features = features
         self.layers = layers
         self.dropout = dropout if dropout is not None else nn.Identity()
         self.output = nn.Linear(output_size, tags)
         self.crf = crf
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.delay = delay
 
-    def forward(self, given: Sentences, state: State | None = None) -> tuple[Float[Tensor, "B T K"], State]:
-        """A score for every tag at every step, and the state after the last."""
-        x = self.embedding(given.words)
-        if self.spelling is not None:
-            x = torch.cat([x, self.spelling(given.spellings, given.letters)[given.spelt]], dim=2)
-        outputs, state = self.layers(self.dropout(x), state, lengths=given.lengths)
-        return self.output(self.dropout(outputs)), state
+    def forward(self, given: Sentences) -> Float[Tensor, "B T K"]:
+        """A score for every tag at every step."""
+        x = self.features(given)
+        x = nn.functional.pad(x, (0, 0, 0, self.delay))
+        outputs, _ = self.layers(self.dropout(x), lengths=given.lengths + self.delay)
+        return self.output(self.dropout(outputs[:, self.delay :]))
 
     def loss(self, given: Sentences, tags: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
         """The sum of -log p of the tags, in nats: of whole sequences with a CRF, else of single tags."""
-        e, _ = self(given)
+        e = self(given)
         if self.crf is not None:
             return -self.crf.log_likelihood(e, tags, given.lengths).sum()
-        return nn.functional.cross_entropy(e[self._inside(given)], tags[self._inside(given)], reduction="sum")
+        return nn.functional.cross_entropy(e[_inside(given)], tags[_inside(given)], reduction="sum")
 
     @torch.no_grad()
     def best(self, given: Sentences) -> Int[Tensor, "B T"]:
         """The best tags of each sentence, -1 behind its end."""
-        e, _ = self(given)
+        e = self(given)
         if self.crf is not None:
             return self.crf.decode(e, given.lengths).tags
-        return e.argmax(2).masked_fill(~self._inside(given), -1)
+        return e.argmax(2).masked_fill(~_inside(given), -1)
 
     @torch.no_grad()
     def chances(self, given: Sentences) -> Float[Tensor, "B T K"]:
         """The probability of every tag at every step, 0 behind a sentence's end."""
-        e, _ = self(given)
+        e = self(given)
         if self.crf is not None:
             return self.crf.marginals(e, given.lengths)
-        return e.softmax(2).masked_fill(~self._inside(given).unsqueeze(2), 0.0)
+        return e.softmax(2).masked_fill(~_inside(given).unsqueeze(2), 0.0)
 
-    @staticmethod
-    def _inside(given: Sentences) -> Bool[Tensor, "B T"]:
-        return within(given.lengths, given.words.shape[1])
+    def initial_state(self, batch_size: int) -> State:
+        """The state of ``batch_size`` streams before their first word; a bidirectional layer has none and raises."""
+        layers: Any = self.layers
+        return layers.initial_state(batch_size)
+
+    @torch.no_grad()
+    def step(self, given: Sentences | None, state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """Scores of the tag of ``delay`` words before the one word of each stream; None where the sentence has ended.
+
+        The streams are as many as the state has rows.
+        """
+        layers: Any = self.layers
+        if given is not None:
+            x = self.features(given).squeeze(1)
+        else:
+            x = next(self.parameters()).new_zeros(len(next(tensors(state))), self.features.size)
+        outputs, state = layers.step(x, state)
+        return self.output(outputs), state
+
+
+def _inside(given: Sentences) -> Bool[Tensor, "B T"]:
+    return within(given.lengths, given.words.shape[1])

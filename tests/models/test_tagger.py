@@ -6,7 +6,7 @@ from torch import nn
 
 from recurra.cells import LSTM
 from recurra.layers import CRF, Bidirectional, Recurrent
-from recurra.models.tagger import Sentences, Spelling, SpellingConvolution, Tagger
+from recurra.models.tagger import Sentences, Spelling, SpellingConvolution, Tagger, TokenFeatures
 
 WORDS, CHARACTERS, TAGS = 20, 9, 4
 
@@ -21,11 +21,11 @@ def spelling_of(kind):
     return SpellingConvolution(CHARACTERS, 3, 10) if kind == "filters" else None
 
 
-def tagger(kind="layer", crf=False):
+def tagger(kind="layer", crf=False, layers=None, delay=0):
     torch.manual_seed(0)
-    spelling = spelling_of(kind)
-    size = 6 + (spelling.output_size if spelling else 0)
-    return Tagger(WORDS, 6, both_ways(size, 7), 14, TAGS, spelling=spelling, crf=CRF(TAGS) if crf else None).double()
+    features = TokenFeatures(WORDS, 6, spelling=spelling_of(kind), inputs=[3, 2], input_size=2)
+    layers, size = (layers(features.size), 7) if layers else (both_ways(features.size, 7), 14)
+    return Tagger(features, layers, size, TAGS, crf=CRF(TAGS) if crf else None, delay=delay).double()
 
 
 def sentences(lengths=(5, 1, 3), blank=0):
@@ -40,7 +40,17 @@ def sentences(lengths=(5, 1, 3), blank=0):
         spelt[row, length:] = blank % 6
     for word, count in enumerate(letters.tolist()):
         spellings[word, count:] = blank % CHARACTERS
-    return Sentences(words, torch.tensor(lengths), spellings, letters, spelt)
+    inputs = torch.randint(2, (len(lengths), steps, 2), generator=draw)
+    for row, length in enumerate(lengths):
+        inputs[row, length:] = blank % 2
+    return Sentences(words, torch.tensor(lengths), spellings, letters, spelt, inputs)
+
+
+def cut(given, rows, steps):
+    """Some steps of some sentences, as sentences of that length."""
+    words, spelt, inputs = (each[rows, steps] for each in (given.words, given.spelt, given.inputs))
+    lengths = torch.full((len(words),), words.shape[1])
+    return given._replace(words=words, spelt=spelt, inputs=inputs, lengths=lengths)
 
 
 kinds = pytest.mark.parametrize("kind", ["layer", "filters", None])
@@ -63,7 +73,7 @@ def test_sentences_by_themselves(kind, crf):
     total = 0.0
     for row, length in enumerate(given.lengths.tolist()):
         part = slice(row, row + 1), slice(0, length)
-        alone = given._replace(words=given.words[part], spelt=given.spelt[part], lengths=given.lengths[row : row + 1])
+        alone = cut(given, *part)
         total = total + model.loss(alone, tags[part])
         assert torch.equal(model.best(alone), model.best(given)[part])
         torch.testing.assert_close(model.chances(alone), model.chances(given)[part], rtol=1e-10, atol=1e-12)
@@ -93,12 +103,13 @@ def test_filters_beside_a_loop_over_places():
 def test_the_spelling_alone_tells_tags_apart():
     """Tags that follow from the first and the last character of a word, whose number says nothing."""
     torch.manual_seed(0)
-    model = Tagger(1, 2, both_ways(12, 8), 16, TAGS, spelling=spelling_of("layer"))
+    model = Tagger(TokenFeatures(1, 2, spelling=spelling_of("layer")), both_ways(12, 8), 16, TAGS)
     draw = torch.manual_seed(3)
     spellings, letters = torch.randint(2, (64, 4), generator=draw), torch.randint(2, 5, (64,), generator=draw)
     last = spellings.gather(1, letters.unsqueeze(1) - 1).squeeze(1)
     tags = 2 * spellings[:, 0] + last
-    given = Sentences(torch.zeros(8, 8, dtype=torch.int64), torch.full((8,), 8), spellings, letters, torch.arange(64).view(8, 8))
+    words, none = torch.zeros(8, 8, dtype=torch.int64), torch.zeros(8, 8, 0, dtype=torch.int64)
+    given = Sentences(words, torch.full((8,), 8), spellings, letters, torch.arange(64).view(8, 8), none)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(80):
         optimizer.zero_grad()
@@ -106,3 +117,35 @@ def test_the_spelling_alone_tells_tags_apart():
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     assert torch.equal(model.best(given), tags.view(8, 8))
+
+
+def ahead(size):
+    return Recurrent(LSTM(size, 7))
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_stream_gives_the_scores_of_the_whole(delay):
+    model, given = tagger(layers=ahead, delay=delay), sentences((5,))
+    state, found = model.initial_state(1), []
+    for t in range(5):
+        scores, state = model.step(cut(given, slice(0, 1), slice(t, t + 1)), state)
+        found.append(scores)
+    for _ in range(delay):
+        scores, state = model.step(None, state)
+        found.append(scores)
+    torch.testing.assert_close(torch.stack(found[delay:], 1), model(given), rtol=1e-12, atol=1e-14)
+
+
+def test_a_delay_lets_a_word_know_those_after_it():
+    """The scores of a word depend on the next two, and on no later one."""
+    model, given = tagger(None, layers=ahead, delay=2), sentences((5,))
+    table = model.features.embedding.weight
+    given = given._replace(words=torch.tensor([[3, 1, 4, 0, 5]]))
+    model(given)[0, 1].sum().backward()
+    reach = table.grad[given.words[0]].abs().sum(1)
+    assert [bool(each) for each in reach] == [True, True, True, True, False]
+
+
+def test_both_directions_need_the_future():
+    with pytest.raises(ValueError, match="reads each sequence from its end as well"):
+        tagger().initial_state(1)

@@ -1,0 +1,43 @@
+"""A sliding window over vectors: the layer without memory that a recurrent one has to beat."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from recurra.recurrence.ragged import within
+
+
+class WindowLayer(nn.Module):
+    r"""A hidden layer that sees the ``window`` steps around each step, and nothing else.
+
+    .. math:: h^{(t)} = \phi(W^{hx} [x^{(t-w)}, \dots, x^{(t+w)}] + b_h)
+
+    It is called like a recurrent layer; behind and before a row it sees zeros.
+
+    Args:
+        input_size: I, features of a step.
+        hidden_size: H, units.
+        window: 2w + 1, odd.
+
+    Raises:
+        ValueError: a window that is even or below 1.
+
+    Source: Collobert et al. (2011), JMLR 12, the window approach.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, window: int) -> None:
+        super().__init__()
+        if window < 1 or window % 2 == 0:
+            raise ValueError(f"window must be odd and at least 1, got {window}")
+        self.hidden_layer = nn.Conv1d(input_size, hidden_size, window, padding=window // 2)
+        self.output_size = hidden_size
+
+    def forward(
+        self, x: Float[Tensor, "B T I"], state: None = None, lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Float[Tensor, "B T H"], None]:
+        """Hidden vectors of every step, 0 behind a row's end; there is no state."""
+        if lengths is not None:
+            inside = within(lengths, x.shape[1]).unsqueeze(2)
+            x = x.masked_fill(~inside, 0.0)
+        h = torch.tanh(self.hidden_layer(x.transpose(1, 2))).transpose(1, 2)
+        return (h if lengths is None else h.masked_fill(~inside, 0.0)), None

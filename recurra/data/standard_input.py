@@ -1,0 +1,23 @@
+"""The lines of standard input, as they come."""
+
+import sys
+from collections.abc import Iterator
+
+from recurra.errors import BadInput
+
+
+def lines() -> Iterator[str]:
+    """Each line without its line feed, as soon as it is there.
+
+    Raises:
+        BadInput: a line is not UTF-8.
+    """
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise BadInput(
+                f"standard input: line {number} is not UTF-8 (byte 0x{line[error.start]:02x}); "
+                "pass it through iconv -t utf-8"
+            ) from error
+        yield text.removesuffix("\n").removeprefix("\ufeff" if number == 1 else "")
