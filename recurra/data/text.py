@@ -3,8 +3,10 @@
 import codecs
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +37,7 @@ class TextSource:
     """
 
     def __init__(self, paths: Sequence[Path], *, block: int = BLOCK) -> None:
-        self.files = [file for path in paths for file in _files_of(path)]
+        self.files = [file for path in paths for file in files_of(path)]
         self.block = block
         for path in self.files:
             _check_head(path)
@@ -99,7 +101,12 @@ class TextSource:
         return TextSummary(hashes, characters, size)
 
 
-def _files_of(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """A file, or the visible files that are not empty below a folder, sorted.
+
+    Raises:
+        BadInput: the path is missing, empty or no regular file.
+    """
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; check the path")
     if path.is_file():
@@ -136,16 +143,26 @@ def _is_gzip(path: Path) -> bool:
         return file.read(2) == GZIP_MAGIC
 
 
-def _blocks(path: Path, size: int) -> Iterator[bytes]:
-    """The (decompressed) bytes of a file."""
+@contextmanager
+def decompressed(path: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
+    """A file opened for reading, its bytes decompressed where they are gzip's.
+
+    Raises:
+        BadInput: it cannot be read, or is a damaged gzip file; also while it is being read.
+    """
     try:
         with gzip.open(path) if _is_gzip(path) else path.open("rb") as file:
-            while block := file.read(size):
-                yield block
+            yield file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadInput(f"{path}: damaged gzip file ({error}); copy or download it again") from error
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+
+
+def _blocks(path: Path, size: int) -> Iterator[bytes]:
+    with decompressed(path) as file:
+        while block := file.read(size):
+            yield block
 
 
 def _read(path: Path, size: int) -> Iterator[tuple[bytes, str]]:

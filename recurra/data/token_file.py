@@ -38,14 +38,23 @@ class TokenFile:
         if step != 1:
             raise ValueError(f"tokens are read in order, without steps; got a step of {step}")
         size, offset = max(0, stop - start) * self.dtype.itemsize, start * self.dtype.itemsize
-        data = os.pread(self._descriptor, size, offset)
-        while len(data) < size:  # one read returns 2 GiB at most
-            more = os.pread(self._descriptor, size - len(data), offset + len(data))
-            if not more:
-                raise OSError(f"{self.path}: shortened while in use")
-            data += more
-        return np.frombuffer(data, self.dtype)
+        return np.frombuffer(read_at(self._descriptor, offset, size, self.path), self.dtype)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         mapped = np.memmap(self.path, self.dtype, "r") if self._length else np.empty(0, self.dtype)
         return np.array(mapped, dtype, copy=copy)
+
+
+def read_at(descriptor: int, offset: int, size: int, path: Path) -> bytes:
+    """Exactly ``size`` bytes of an open file from ``offset`` on.
+
+    Raises:
+        OSError: it ends before; ``path`` is named.
+    """
+    data = os.pread(descriptor, size, offset)
+    while len(data) < size:  # one read returns 2 GiB at most
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            raise OSError(f"{path}: shortened while in use")
+        data += more
+    return data

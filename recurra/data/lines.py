@@ -1,0 +1,57 @@
+"""Text files of any encoding, opened so that bytes of another one are named by their line."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from recurra.data.text import TextSource, decompressed
+from recurra.errors import BadInput
+
+
+@contextmanager
+def open_text(path: Path, encoding: str, newline: str = "\n") -> Iterator[TextIO]:
+    """A text file, gzip or not; ``newline`` as for :func:`open`. A byte-order mark of UTF-8 is dropped.
+
+    Raises:
+        BadInput: an unknown encoding, a file that :class:`TextSource` refuses, or, while reading, bytes that are not of
+            the encoding.
+    """
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise BadInput(f"unknown encoding {encoding!r}; known are those of Python, for instance latin-1") from error
+    TextSource([path])
+    try:
+        with (
+            decompressed(path) as file,
+            io.TextIOWrapper(file, "utf-8-sig" if codec == "utf-8" else codec, newline=newline) as text,
+        ):
+            yield text
+    except UnicodeDecodeError as error:
+        raise _misplaced(path, codec) or error from error
+
+
+def read_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file without their ends, numbered from 1; a line ends in LF or CR LF.
+
+    Raises:
+        BadInput: as for :func:`open_text`.
+    """
+    with open_text(path, encoding) as file:
+        for number, line in enumerate(file, 1):
+            yield number, line.removesuffix("\n").removesuffix("\r")
+
+
+def _misplaced(path: Path, codec: str) -> BadInput | None:
+    # read again, line by line: a decoder tells only the place within its block
+    with decompressed(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode(codec)
+            except UnicodeDecodeError as error:
+                found = f"byte 0x{line[error.start]:02x} is not of {codec}"
+                return BadInput(f"{path}: line {number}: {found}; say which encoding it is (--encoding latin-1 ?)")
+    return None

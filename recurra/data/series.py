@@ -1,0 +1,39 @@
+"""Series of numbers as they are written in text files."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recurra.errors import BadInput
+
+MISSING = ("?", "", "nan", "na")
+
+
+def read_numbers(cells: Sequence[str], place: str) -> np.ndarray:
+    """Cells as float32 (n,).
+
+    Raises:
+        BadInput: a value is missing, no number, or none that 32 bits hold; names the first and its position from 1.
+    """
+    try:
+        values = np.array([float(cell) for cell in cells])
+    except ValueError:
+        values = np.array([_number(cell) for cell in cells])
+    with np.errstate(over="ignore"):
+        found = values.astype(np.float32)
+    if np.isfinite(found).all():
+        return found
+    position = int(np.argmin(np.isfinite(found)))
+    cell = cells[position].strip()
+    if cell.lower() in MISSING:
+        raise BadInput(f"{place}, value {position + 1} is missing ({cell!r}); fill it or remove the case")
+    raise BadInput(
+        f"{place}, value {position + 1}: {cell[:40]!r} is no finite number of 32 bits; mend it or remove the case"
+    )
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
