@@ -1,10 +1,11 @@
 """One labelled sequence as it stands in a file, and which parts of a file make it."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from recurra.data.images import Pixels
 from recurra.errors import BadInput
 
 
@@ -37,7 +38,7 @@ class CaseColumns(NamedTuple):
     text: str | None = None
     label: str | None = None
     separator: str | None = None
-    pixels: Literal["rows", "pixels", "permuted"] = "rows"
+    pixels: Pixels = "rows"
     encoding: str = "utf-8"
 
 

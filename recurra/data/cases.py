@@ -1,12 +1,16 @@
 """Labelled sequences from files: tables of texts, series, images, folders with one folder for each class."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recurra.data.case import Case, CaseColumns
+from recurra.data.idx import read_idx
+from recurra.data.labelled_folder import IMAGES, read_file, read_folder
 from recurra.data.line_cases import read_line_cases
-from recurra.data.tables import csv_rows, jsonl_rows, read_table, tsv_rows
-from recurra.data.text import files_of
+from recurra.data.parquet import parquet_rows
+from recurra.data.tables import csv_rows, jsonl_rows, needed_columns, read_table, tsv_rows
+from recurra.data.text import decompressed, files_of
 from recurra.data.time_series_file import read_ts
 from recurra.errors import BadInput
 
@@ -31,10 +35,9 @@ def read_cases(paths: Sequence[Path], columns: CaseColumns, *, labelled: bool = 
         place = None
         for case in _cases(path, columns, labelled=labelled):
             first = first or case
-            if _features(case) != _features(first):
-                raise BadInput(
-                    f"{case.place} is {_kind(case)} and {first.place} {_kind(first)}; give cases of one kind"
-                )
+            if (form := _form(case, columns)) != _form(first, columns):
+                there = f"{_named(_form(first, columns))} as {first.place} has"
+                raise BadInput(f"{case.place} has {_named(form)}, not {there}; give cases of one kind")
             place = case.place
             yield case
         if place is None:
@@ -42,19 +45,37 @@ def read_cases(paths: Sequence[Path], columns: CaseColumns, *, labelled: bool = 
 
 
 def _cases(path: Path, columns: CaseColumns, *, labelled: bool) -> Iterator[Case]:
+    if path.is_dir():
+        return read_folder(path, columns, labelled=labelled)
     files_of(path)
+    with decompressed(path) as file:
+        head = file.read(4)
+    needed = needed_columns(columns, labelled=labelled)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in ROWS:
-        return read_table(ROWS[suffix](path, columns.encoding), columns, labelled=labelled)
+        return read_table(ROWS[suffix](path, columns.encoding, needed), columns, labelled=labelled)
+    if suffix == ".parquet" or head == b"PAR1":
+        return read_table(parquet_rows(path, needed), columns, labelled=labelled)
+    if re.search(r"idx\d", path.name) or head == b"\0\0\x08\x03":
+        return read_idx(path, columns.pixels, labelled=labelled)
+    if suffix in IMAGES:
+        if labelled:
+            raise BadInput(f"{path}: an image alone has no label; give a folder with one folder for each class")
+        return iter([read_file(path, (), columns)])
     if suffix == ".ts":
         return read_ts(path, columns.encoding, labelled=labelled)
     return read_line_cases(path, columns, labelled=labelled)
 
 
-def _features(case: Case) -> int | None:
-    return None if isinstance(case.x, str) else case.x.shape[1]
+def _form(case: Case, columns: CaseColumns) -> tuple[int, ...]:
+    """What all cases are to have in common: of numbers, the values in a step; of permuted pixels, the steps too."""
+    if isinstance(case.x, str):
+        return ()
+    return case.x.shape if columns.pixels == "permuted" else case.x.shape[1:]
 
 
-def _kind(case: Case) -> str:
-    features = _features(case)
-    return "a text" if features is None else f"a series of {features} dimensions"
+def _named(form: tuple[int, ...]) -> str:
+    if not form:
+        return "a text"
+    *steps, values = form
+    return f"{steps[0]} steps of {values} values" if steps else f"steps of {values} values"

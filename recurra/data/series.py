@@ -1,9 +1,11 @@
 """Series of numbers as they are written in text files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from recurra.data.lines import read_lines
 from recurra.errors import BadInput
 
 MISSING = ("?", "", "nan", "na")
@@ -37,3 +39,23 @@ def _number(cell: str) -> float:
         return float(cell)
     except ValueError:
         return float("nan")
+
+
+def read_series(path: Path, encoding: str) -> np.ndarray:
+    """A file of numbers parted by commas, one step a line, no header: (T, D) float32. Empty lines are passed over.
+
+    Raises:
+        BadInput: no steps, a step of more or fewer values than the first, or a value that :func:`read_numbers` refuses.
+    """
+    steps: list[np.ndarray] = []
+    for number, line in read_lines(path, encoding):
+        if not line or line.isspace():
+            continue
+        place = f"{path}: line {number}"
+        steps.append(read_numbers(line.split(","), place))
+        if len(steps[-1]) != len(steps[0]):
+            counts = f"{len(steps[-1])} values where the first step has {len(steps[0])}"
+            raise BadInput(f"{place}: {counts}; mend the line")
+    if not steps:
+        raise BadInput(f"{path}: an empty series; remove the file")
+    return np.stack(steps)
