@@ -56,7 +56,7 @@ def _cases(path: Path, columns: CaseColumns, *, labelled: bool) -> Iterator[Case
         return read_table(ROWS[suffix](path, columns.encoding, needed), columns, labelled=labelled)
     if suffix == ".parquet" or head == b"PAR1":
         return read_table(parquet_rows(path, needed), columns, labelled=labelled)
-    if re.search(r"idx\d", path.name) or head == b"\0\0\x08\x03":
+    if re.search(r"idx\d-ubyte", path.name) or head == b"\0\0\x08\x03":
         return read_idx(path, columns.pixels, labelled=labelled)
     if suffix in IMAGES:
         if labelled:

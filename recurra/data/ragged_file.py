@@ -54,7 +54,6 @@ class RaggedFile:
         return len(self.lengths)
 
     def __getitem__(self, case: int, /) -> np.ndarray:
-        case = range(len(self))[case]
         size = int(self.lengths[case]) * self.features * self.dtype.itemsize
         data = read_at(self._descriptor, int(self._ends[case]) - size, size, self.path)
         return np.frombuffer(data, self.dtype).reshape(-1, self.features)

@@ -38,7 +38,7 @@ def read_table(rows: Iterator[Row], columns: CaseColumns, *, labelled: bool) -> 
         if text is not None and not isinstance(text, str):
             raise BadInput(f"{place}: {text_column!r} holds {fields[text_column]:.40}, no text; name another by --text")
         if isinstance(label, list):
-            labels = tuple(itertools.chain.from_iterable(split_labels(as_text(one), None) for one in label))
+            labels = tuple(dict.fromkeys(name for one in label if (name := as_text(one).strip())))
         else:
             labels = split_labels(as_text(label), columns.separator)
         needs_label = labelled and columns.separator is None and not isinstance(label, list)
@@ -97,7 +97,9 @@ def jsonl_rows(path: Path, encoding: str, needed: Mapping[str, str]) -> Iterator
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+            if "\\ud" in line or "\\uD" in line:
+                json.dumps(values, ensure_ascii=False).encode()  # half a pair of surrogates is no character
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{path}: line {number} is no JSON ({error}); write one object a line") from error
         if not isinstance(values, dict):
             raise BadInput(f"{path}: line {number} is no object of JSON but {line:.20}; write one object a line")
@@ -136,7 +138,7 @@ def _rows(
                 counts = f"{len(cells)} cells where the header has {len(names)}"
                 raise BadInput(f"{place}: {counts}; mend the row (a cell that holds the separator is quoted)")
     except csv.Error as error:
-        mend = "close the quote, and write a quote within quotes twice"
+        mend = "close the quote (one within quotes is written twice) or shorten the cell"
         raise BadInput(f"{path}: line {start + 1}: {error} in the row that begins here; {mend}") from error
 
 

@@ -76,7 +76,7 @@ def test_several_labels(tmp_path):
     columns = CaseColumns("review", "stars", separator="|")
     cases = read(tmp_path, "a.csv", "review,stars\na,x| y |x\nb,\nc,|\n", columns)
     assert [case.labels for case in cases] == [("x", "y"), (), ()]
-    cases = read(tmp_path, "a.jsonl", '{"review":"a","stars":["x, y",2,"x"]}\n{"review":"b","stars":[]}')
+    cases = read(tmp_path, "a.jsonl", '{"review":"a","stars":["x, y",2,"2 "," x"]}\n{"review":"b","stars":[]}')
     assert [case.labels for case in cases] == [("x, y", "2", "x"), ()]
 
 
@@ -85,6 +85,11 @@ def test_values_of_json_as_text(tmp_path):
     (case,) = read(tmp_path, "a.ndjson", json.dumps(values))
     assert case.labels == ("true",)
     assert case.fields == {"review": "a", "stars": "true", "x": "1.5", "y": '[1, "é"]', "z": '{"a": null}', "n": ""}
+
+
+def test_pairs_of_surrogates_in_json_are_characters(tmp_path):
+    (case,) = read(tmp_path, "a.jsonl", '{"review":"\\ud83d\\uDE00","stars":1}')
+    assert case.x == "\N{GRINNING FACE}"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,8 @@ HEADER = "review,stars\n"
         ("a.json", '[\n{"review":"a","stars":1}\n]', r"line 1 is no JSON \(Expecting value.*\); write one"),
         ("a.jsonl", '{"review":"a","star":1}', "line 1: unknown column 'stars'; did you mean 'star'?; name it"),
         ("a.jsonl", '{"review":"a","stars":null}', "line 1: the label is missing; write one or remove the case"),
+        ("a.jsonl", '{"review":"\\ud83d","stars":1}', r"line 1 is no JSON \('utf-8' codec can't encode .*\)"),
+        ("a.jsonl", "[" * 99999, r"line 1 is no JSON \(.*recursion.*\); write one"),
         ("a.jsonl", '{"review":null,"stars":1}', "line 1: the text is empty; write one or remove the case"),
         ("a.jsonl", '{"review":["a"],"stars":1}', r"""line 1: 'review' holds \["a"\], no text; name another"""),
     ],
