@@ -82,7 +82,12 @@ def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str], *, tit
     return path
 
 
-def draw_score_by_time(path: Path, curves: dict[str, list[tuple[float, float]]], *, unit: str) -> Path:
+def better(higher: bool) -> str:
+    """What a title says of the direction of a score."""
+    return "higher is better" if higher else "lower is better"
+
+
+def draw_score_by_time(path: Path, curves: dict[str, list[tuple[float, float]]], *, unit: str, higher: bool) -> Path:
     """Validation score against seconds of training, one line a name; a single point goes on as a level line."""
     end = max(seconds for points in curves.values() for seconds, _ in points)
     with chart(path, width=8.0, height=5.0) as axes:
@@ -97,11 +102,11 @@ def draw_score_by_time(path: Path, curves: dict[str, list[tuple[float, float]]],
         label_ends(axes, ends, _colours(curves))
         axes.set_xlabel("seconds of training")
         axes.set_ylabel(unit)
-        axes.set_title("Validation score over time (lower is better)", loc="left")
+        axes.set_title(f"Validation score over time ({better(higher)})", loc="left")
     return path
 
 
-def draw_score_by_size(path: Path, sizes: dict[str, tuple[int, float]], *, name: str, unit: str) -> Path:
+def draw_score_by_size(path: Path, sizes: dict[str, tuple[int, float]], *, name: str, unit: str, higher: bool) -> Path:
     """Score against the number of parameters, one labelled point a name."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
@@ -115,7 +120,7 @@ def draw_score_by_size(path: Path, sizes: dict[str, tuple[int, float]], *, name:
         axes.margins(0.15)
         axes.set_xlabel("parameters (an n-gram's: the n-grams stored)")
         axes.set_ylabel(f"{name} ({unit})")
-        axes.set_title(f"{name.capitalize()} on the test part (lower is better)", loc="left")
+        axes.set_title(f"{name[0].upper()}{name[1:]} on the test part ({better(higher)})", loc="left")
         label_points(axes, sizes, _colours(sizes))
     return path
 

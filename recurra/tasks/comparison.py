@@ -70,8 +70,10 @@ class Comparison:
         sizes = {result.name: (result.parameters, result.scores["test"][0].value) for result in self.results}
         test = self.results[0].scores["test"][0]
         return [
-            draw_score_by_time(self.path / "time.png", curves, unit=unit),
-            draw_score_by_size(self.path / "parameters.png", sizes, name=test.name, unit=test.unit),
+            draw_score_by_time(self.path / "time.png", curves, unit=unit, higher=test.higher_is_better),
+            draw_score_by_size(
+                self.path / "parameters.png", sizes, name=test.name, unit=test.unit, higher=test.higher_is_better
+            ),
         ]
 
 

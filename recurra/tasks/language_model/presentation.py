@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recurra.metrics.score import Score
-from recurra.tasks.charts import draw_bars, draw_learning_curve
+from recurra.tasks.charts import better, draw_bars, draw_learning_curve
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
@@ -21,5 +21,5 @@ def present(run: "Run") -> list[Path]:
     model = Score(**scores["scores"]["test"][0])
     bars = {name: Score(**found[0]).value for name, found in scores["baselines"].items()}
     name = run.config.model if run.config.model == "window" else run.config.cell
-    title = f"{model.name} on the test part (lower is better)"
+    title = f"{model.name} on the test part ({better(model.higher_is_better)})"
     return [curve, draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)]

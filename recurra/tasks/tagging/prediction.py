@@ -101,12 +101,8 @@ def _check_streams(run: "Run") -> None:
             f"{run.path}: a bidirectional model reads each sentence from its end as well, which a stream has not seen "
             "yet; train with --direction forward (and --delay), or predict whole sentences"
         )
-    if run.model.crf is not None or config.model == "window":
-        what = (
-            "a CRF chooses the tags of a whole sentence at once"
-            if run.model.crf is not None
-            else "a window is no state"
-        )
+    if config.model == "window" or run.model.crf is not None:
+        what = "a window has no state" if config.model == "window" else "a CRF chooses the tags of a whole sentence"
         raise BadInput(f"{run.path}: {what}; for a stream train with --direction forward --output softmax")
 
 
@@ -151,8 +147,7 @@ def _word(known: Known, line: str, number: int) -> Any:
     elif max(layout.read[:-1]) < len(cells):
         kinds = [[cells[column]] for column in layout.read[:-1]]
     else:
-        raise BadInput(
-            f"standard input: line {number} has {len(cells)} columns; the model reads column {max(layout.read[:-1]) + 1}; mend it"
-        )
+        wanted = max(layout.read[:-1]) + 1
+        raise BadInput(f"standard input: line {number} has {len(cells)} columns, the model reads column {wanted}")
     row = np.zeros((1, len(kinds) + 1), np.int64)
     return Encoder(known, kinds).sentences([row])

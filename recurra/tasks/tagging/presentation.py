@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recurra.metrics.score import Score
-from recurra.tasks.charts import draw_bars, draw_confusion, draw_learning_curve
+from recurra.tasks.charts import better, draw_bars, draw_confusion, draw_learning_curve
 from recurra.tasks.tagging.known import Known
 from recurra.tasks.tagging.scoring import Answer, Data, answers
 
@@ -32,7 +32,7 @@ def present(run: "Run") -> list[Path]:
     model = Score(**scores["scores"]["test"][0])
     bars = {name: Score(**found[0]).value for name, found in scores["baselines"].items()}
     name = run.config.model if run.config.model == "window" else run.config.cell
-    title = f"{model.name} on the test part (higher is better)"
+    title = f"{model.name} on the test part ({better(model.higher_is_better)})"
     bar = draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)
     found = list(answers(run.model, run.data, run.data.labels.test))
     return [curve, bar, _draw(folder, found, run.data.known, "test")]

@@ -76,7 +76,7 @@ def answers_of(tag: Tag, data: Data, part: Part) -> Iterator[Answer]:
 
 
 def score(found: Sequence[Answer], data: Data, part: str, settings: str = "") -> list[Score]:
-    """The scores of answers: F1 of spans first, where tags mark some; the share of right tags, of all and of new words."""
+    """The scores of answers: F1 of spans first, where tags mark some; how many tags are right, of all, of new words."""
     known = data.known
     mark = signature(data, part) + (f"|{settings}" if settings else "")
     right = np.concatenate([np.equal(one.given, one.found) for one in found])
