@@ -29,16 +29,23 @@ class Sources(BaseModel):
         return cls(train=tuple(_settle(name) for name in train), dev=dev and _settle(dev), test=test and _settle(test))
 
     def paths(self) -> tuple[list[Path], Path | None, Path | None]:
-        """Files of the parts train, dev and test; a set's own parts where it has them."""
+        """Files of the parts train, dev and test; a set's own parts where it has them.
+
+        Labels in files of their own are not named: whoever reads a file looks for them beside it.
+        """
         if self._names_a_set():
             parts = locate(self.train[0])
-            first = [path for role, path in parts.items() if role not in ("dev", "test")]
+            first = [path for role, path in parts.items() if role in ("train", "data")]
             return first, _path(self.dev) or parts.get("dev"), _path(self.test) or parts.get("test")
         return [Path(name) for name in self.train], _path(self.dev), _path(self.test)
 
     def unit(self) -> str | None:
-        """What the named set is read as; None for the user's own files."""
+        """What a language model reads the named set as; None for the user's own files."""
         return find_dataset(self.train[0]).unit if self._names_a_set() else None
+
+    def encoding(self) -> str:
+        """Of the named set's text; UTF-8 for the user's own files."""
+        return find_dataset(self.train[0]).encoding if self._names_a_set() else "utf-8"
 
     def check_outside(self, out: Path) -> None:
         """Refuse an output folder that would become part of the data.

@@ -42,7 +42,7 @@ def put(path):
 def test_list_is_plain_text_away_from_a_terminal(folder, printed):
     rows = [line.split("\t") for line in printed("list").splitlines()]
     assert rows[0] == ["name", "task", "size", "licence", "address", "here"]
-    ptb, shakespeare = rows[1:]
+    ptb, shakespeare = rows[1:3]
     assert ptb[:3] == ["ptb", "language-model", "6.0 MB"]
     assert ptb[3].startswith("none stated") and ptb[4:] == ["address not yet verified", "no"]
     assert shakespeare[:3] == ["tiny-shakespeare", "language-model", "1.1 MB"]
@@ -52,18 +52,19 @@ def test_list_says_where_a_set_is(folder, printed):
     put(folder / "tinyshakespeare" / "input.txt.gz")
     cached = folder.parent / "cache" / "data" / "ptb"
     put(cached / "ptb.valid.txt")
-    ptb, shakespeare = (line.split("\t")[-1] for line in printed("list").splitlines()[1:])
+    ptb, shakespeare = (line.split("\t")[-1] for line in printed("list").splitlines()[1:3])
     assert ptb == f"1 of 3 files in {cached}"
     assert shakespeare == str(folder / "tinyshakespeare")
 
 
 def test_list_as_json_tells_everything(folder, printed):
     put(folder / "tinyshakespeare" / "input.txt.gz")
-    ptb, shakespeare = json.loads(printed("list", "--json"))
+    ptb, shakespeare, *others = json.loads(printed("list", "--json"))
     assert ptb["size"] == 5_101_618 + 399_782 + 449_945 and ptb["here"] == {}
     assert [file["role"] for file in ptb["files"]] == ["train", "dev", "test"]
     assert shakespeare["here"] == {"data": str(folder / "tinyshakespeare" / "input.txt.gz")}
     assert shakespeare["files"][0]["verified"] is None and shakespeare["unit"] == "characters"
+    assert {row["task"] for row in others} == {"tagging", "classification"}
 
 
 def test_list_is_a_table_on_a_terminal_and_cuts_nothing(folder, printed, monkeypatch):

@@ -22,6 +22,34 @@ GIT_BLOBS = {
     ("ptb", "dev"): "7b3d9d9fd705825715695328b2de872ffbc14a84",
     ("ptb", "test"): "8079cdf342f8d103e5647e1160a8fe3b58a213d5",
     ("tiny-shakespeare", "data"): "7dcb3a2d4cc3b48b6283dd46870bfeb78f88aac9",
+    ("ud-english-ewt", "train"): "34731d23bafeeff233fdcee18ffc0254b1aa0e28",
+    ("ud-english-ewt", "dev"): "a994b6990643429070ecc6e236d26ad6a04bfefb",
+    ("ud-english-ewt", "test"): "c59667960ae967636606f47bc35f132a5557ad39",
+    ("conll2000", "train"): "d0befb239e087ea0edceeaf267b5b5b170c0543a",
+    ("conll2000", "test"): "b9ec60ff255d1f146d1ecf463eac8c1c2a253329",
+    ("wnut17", "train"): "f492698d4776475fd62851998b7b3623c416c92f",
+    ("wnut17", "dev"): "128e929f695c9f7499a8e652ee46cd505848e34e",
+    ("wnut17", "test"): "a599ac827c810886f53978afca5596a9ab1ef4a6",
+    ("trec", "train"): "965d9d7df91d3f04453370745bda95b91b29a086",
+    ("trec", "test"): "71dd67a5513403da18a19e568509cdf3d0976ad0",
+    ("sst-2", "train"): "cf9933bb0e9723caa6e6d657fa587c97044eb2de",
+    ("sst-2", "dev"): "a80b081639ae8ac506f0285de4af86d276e8f983",
+    ("sst-2", "test"): "bb5d021fbc75d277a92c6a0fb1b0786984776007",
+    ("sst-5", "train"): "25b1b4149c996691724fe64ed71346bf4ade71fb",
+    ("sst-5", "dev"): "c20389d69d2506df15f82a514733fde37be3cbb5",
+    ("sst-5", "test"): "6d676c86ab7db33e430c2ae36c6dc16efcc1caa3",
+    ("mnist", "train"): "bbce27659e0fc2b7ed2a64c127849380a477099b",
+    ("mnist", "train-labels"): "d6b4c5db3b52063d543fb397aede09aba0dc5234",
+    ("mnist", "test"): "1170b2cae98de7a524b163fcc379ac8f00925b12",
+    ("mnist", "test-labels"): "d1c3a970612bbd2df47a3c0697f82bd394abc450",
+    ("japanese-vowels", "train"): "e50606ea9c7acdcc1677d5e5b79602200bb2ba97",
+    ("japanese-vowels", "test"): "9c46401a48f491c3770a8ad120905ec5984c2f1d",
+    ("basic-motions", "train"): "49452c6e6309742dc0609896136aa3e727428533",
+    ("basic-motions", "test"): "f44be88c557bb914c3d30098ac809795a269c41d",
+    ("gun-point", "train"): "60ac1f3be7edcac7d2e1db21cfb0690eb755ee6b",
+    ("gun-point", "test"): "e869bac2105820c5f63fab238fe40ce6c8f9da8f",
+    ("italy-power-demand", "train"): "a310296a2fcdec5b358f0d0d99ceca5b2b39c0a6",
+    ("italy-power-demand", "test"): "4303ddce190876efffa8a91e054c387913e83425",
 }
 
 
@@ -59,13 +87,13 @@ def enter(monkeypatch, address="http://127.0.0.1:9/text.txt", packed=b""):
         packed_sha256=hashlib.sha256(packed).hexdigest(),
         verified=None,
     )
-    dataset = DataSet("little", "a little text", "language-model", "characters", "none stated", (file,))
+    dataset = DataSet("little", "a little text", "language-model", "none stated", (file,), unit="characters")
     monkeypatch.setattr(catalogue, "DATASETS", (dataset,))
     return dataset
 
 
 @pytest.mark.skipif("RECURRA_DATA" not in os.environ, reason="RECURRA_DATA is not set: no packed data sets here")
-@pytest.mark.parametrize(("name", "role"), GIT_BLOBS)
+@pytest.mark.parametrize(("name", "role"), GIT_BLOBS, ids=lambda part: part)
 def test_packed_copies_hold_the_bytes_published_at_the_address(name, role):
     (file,) = [file for file in find_dataset(name).files if file.role == role]
     content = gzip.decompress(locate(name)[role].read_bytes())
@@ -77,10 +105,12 @@ def test_packed_copies_hold_the_bytes_published_at_the_address(name, role):
 def test_every_entry_is_complete():
     assert len({dataset.name for dataset in DATASETS}) == len(DATASETS)
     for dataset in DATASETS:
-        assert all((dataset.summary, dataset.task, dataset.unit, dataset.licence)), dataset.name
+        assert all((dataset.summary, dataset.task, dataset.licence)), dataset.name
+        assert (dataset.unit is not None) == (dataset.task == "language-model"), dataset.name
         assert len({file.role for file in dataset.files}) == len(dataset.files), dataset.name
         for file in dataset.files:
-            assert re.fullmatch(r"https://raw\.githubusercontent\.com/\w+/[\w-]+/[0-9a-f]{40}/\S+", file.address)
+            assert (dataset.name, file.role) in GIT_BLOBS
+            assert re.fullmatch(r"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/\S+", file.address)
             assert re.fullmatch(r"[0-9a-f]{64} [0-9a-f]{64}", f"{file.sha256} {file.packed_sha256}"), file.address
 
 
