@@ -49,7 +49,7 @@ def prepare_baselines(run: "Run") -> None:
     print("the window network, for comparison", file=sys.stderr)
     same = (
         "label", "word", "inputs", "min_count", "lower", "window", "output", "embedding_size", "vectors", "input_size",
-        "hidden_size", "dropout", "unknown_rate", "batch_size", "most_steps", "seed", "threads", "device",
+        "hidden_size", "dropout", "word_dropout", "batch_size", "most_steps", "seed", "threads", "device",
     )  # fmt: skip
     fit(
         run.task_name,

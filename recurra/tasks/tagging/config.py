@@ -45,8 +45,8 @@ class Config(Settings):
     input_size: int = Field(25, ge=1, description="features of each further column")
 
     dropout: float = Field(0.5, ge=0, lt=1, description="of what the layers read and give, and between them")
-    unknown_rate: float = Field(
-        0.5, ge=0, lt=1, description="chance that a word seen once in the training part counts as unknown in an update"
+    word_dropout: float = Field(
+        0.25, ge=0, description="a: a word seen n times counts as unknown with the chance a / (a + n) in each update"
     )
     most_steps: int = Field(
         20_000, ge=1, description="most words in a batch, padding included; a longer sentence is a batch by itself"

@@ -28,7 +28,8 @@ class Known:
     Args:
         layout: the columns that they stand in.
         lower: whether words are known in lower case.
-        words: the most frequent first; ``repeated`` of them were seen more than once.
+        words: the most frequent first.
+        counts: how often each word came, by its number; the unknown (0) never.
         tags: those that the model gives: BIOES where the given ones mark spans, else as they are given.
         marks: how the given tags mark spans: "bio", "bioes", or not at all ("").
     """
@@ -36,7 +37,7 @@ class Known:
     layout: Layout
     lower: bool
     words: Index
-    repeated: int
+    counts: np.ndarray
     characters: Index
     inputs: tuple[Index, ...]
     tags: Index
@@ -64,7 +65,7 @@ class Known:
             "layout": self.layout.to_json(),
             "lower": self.lower,
             "words": self.words.names,
-            "repeated": self.repeated,
+            "counts": self.counts[1:].tolist(),
             "characters": self.characters.names,
             "inputs": [index.names for index in self.inputs],
             "tags": self.tags.names,
@@ -85,7 +86,7 @@ class Known:
                 Layout.from_json(record["layout"]),
                 record["lower"],
                 Index(record["words"], open=True),
-                record["repeated"],
+                np.array([0, *record["counts"]]),
                 Index(record["characters"], open=True),
                 tuple(Index(names, open=True) for names in record["inputs"]),
                 Index(record["tags"], open=False),
@@ -111,7 +112,7 @@ def learn(part: Part, layout: Layout, *, lower: bool, min_count: int) -> Known:
         layout,
         lower,
         Index(words, open=True),
-        sum(counts[form] > 1 for form in words),
+        np.array([0, *(counts[form] for form in words)]),
         Index(sorted(letters), open=True),
         tuple(Index(sorted(_seen(part, 1 + number)), open=True) for number in range(len(layout.inputs))),
         Index(_bioes(given) if marks else given, open=False),

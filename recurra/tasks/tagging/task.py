@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from recurra.data.buckets import Buckets
@@ -130,7 +131,7 @@ def problem(config: Config, data: Data, model: nn.Module) -> Problem:
 
 @dataclass(frozen=True)
 class _Batches:
-    """An epoch's batches, with some of the words that were seen once made unknown."""
+    """An epoch's batches, with some words made unknown, the rarer the more often."""
 
     data: Data
     encoder: Encoder
@@ -145,11 +146,11 @@ class _Batches:
         part, known = self.data.labels.train, self.data.known
         numbers = self.buckets[index].tolist()
         given = self.encoder.sentences([part[number] for number in numbers])
-        if self.config.unknown_rate:
+        if self.config.word_dropout:
             draw = np.random.default_rng([self.config.seed, self.epoch, index])
-            chosen = draw.random(given.words.shape) < self.config.unknown_rate
-            once = given.words > known.repeated
-            given = given._replace(words=given.words.masked_fill(once & once.new_tensor(chosen), 0))
+            chance = self.config.word_dropout / (self.config.word_dropout + known.counts[given.words.numpy()])
+            chosen = draw.random(given.words.shape) < chance
+            given = given._replace(words=given.words.masked_fill(torch.from_numpy(chosen), 0))
         return given, padded_tags(known, [part.tags(number) for number in numbers])
 
 
