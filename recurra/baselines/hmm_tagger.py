@@ -19,18 +19,31 @@ Candidates = tuple[Int[np.ndarray, " C"], Float[np.ndarray, " C"]]
 
 
 class _Transitions(NamedTuple):
-    """Logarithms of P(state | the two before it); the last two of S states begin and end a sentence.
+    """P(state | the two before it); the last two of S states begin and end a sentence.
 
     Args:
         weights: of the uni-, bi- and trigrams.
-        rows: of ``table``, for each pair of states; pairs never seen share the row of the second.
+        pairs: what uni- and bigrams give the second of two states after the first.
+        triples: those seen, in order, each as a number with three digits of base S; tables of all would not fit.
+        shares: what trigrams add for each of them, and 0 for all others at the end.
         grams: how many n-grams of all three orders were counted.
     """
 
     weights: tuple[float, float, float]
-    rows: Int[np.ndarray, "S S"]
-    table: Float[np.ndarray, "R S"]
+    pairs: Float[np.ndarray, "S S"]
+    triples: Int[np.ndarray, " G"]
+    shares: Float[np.ndarray, " G+1"]
     grams: int
+
+    def logarithms(
+        self, before: Int[np.ndarray, " A"], here: Int[np.ndarray, " B"], after: Int[np.ndarray, " C"]
+    ) -> Float[np.ndarray, "A B C"]:
+        """Logarithms of the probabilities of all three in a row."""
+        size = len(self.pairs)
+        wanted = ((before[:, None] * size + here) * size)[:, :, None] + after
+        places = np.minimum(np.searchsorted(self.triples, wanted), len(self.triples) - 1)
+        places[self.triples[places] != wanted] = -1
+        return _log(self.pairs[here[:, None], after] + self.shares[places])
 
 
 class _Suffixes(NamedTuple):
@@ -116,20 +129,19 @@ class TrigramHMM:
         """The most likely tag of each word of a sentence."""
         if not words:
             return []
-        _, rows, table, _ = self.transitions
         before = here = np.array([2 * len(self.tags)])
         score = np.zeros((1, 1))
         trellis = []
         for word in words:
             after, emissions = self.lexicon.get(word) or self._unknown(word)
-            paths = score[:, :, None] + table[rows[before[:, None], here][:, :, None], after]
+            paths = score[:, :, None] + self.transitions.logarithms(before, here, after)
             score, origin = paths.max(axis=0) + emissions, before[paths.argmax(axis=0)]
             alive = score >= score.max() - math.log(self.beam)
             firsts, seconds = alive.any(axis=1), alive.any(axis=0)
             before, here, score = here[firsts], after[seconds], score[firsts][:, seconds]
             trellis.append((before, here, origin[firsts][:, seconds]))
-        end = table[rows[before[:, None], here], 2 * len(self.tags) + 1]
-        first, second = np.unravel_index((score + end).argmax(), score.shape)
+        score = score + self.transitions.logarithms(before, here, np.array([2 * len(self.tags) + 1]))[:, :, 0]
+        first, second = np.unravel_index(score.argmax(), score.shape)
         path = [here[second], before[first]]
         for firsts, seconds, origin in reversed(trellis[1:]):
             path.append(origin[np.searchsorted(firsts, path[-1]), np.searchsorted(seconds, path[-2])])
@@ -191,7 +203,7 @@ def _transitions(events: Int[np.ndarray, "E 3"], size: int) -> _Transitions:
     """Deleted interpolation over ``size`` states."""
     total = len(events)
     triples, trigrams = np.unique(events @ [size * size, size, 1], return_counts=True)
-    pairs, contexts = np.unique(triples // size, return_inverse=True)
+    _, contexts = np.unique(triples // size, return_inverse=True)
     second, third = triples // size % size, triples % size
     unigrams = np.bincount(events[:, 2], minlength=size)
     bigrams = np.bincount(events[:, 1] * size + events[:, 2], minlength=size * size).reshape(size, size)
@@ -206,14 +218,11 @@ def _transitions(events: Int[np.ndarray, "E 3"], size: int) -> _Transitions:
     best = shares == shares.max(axis=0)
     weights = (best * trigrams / best.sum(axis=0)).sum(axis=1) / total
 
-    table = weights[0] * unigrams / total + weights[1] * _divide(bigrams, after_one[:, None])
-    rows = np.tile(np.arange(size), (size, 1))
-    rows.flat[pairs] = size + np.arange(len(pairs))
-    table = np.concatenate([table, table[pairs % size]])
-    table[size + contexts, third] += weights[2] * trigrams / after_two[contexts]
-    grams = int(np.count_nonzero(unigrams) + np.count_nonzero(bigrams)) + len(triples)
     one, two, three = weights.tolist()
-    return _Transitions((one, two, three), rows, _log(table), grams)
+    table = one * unigrams / total + two * _divide(bigrams, after_one[:, None])
+    shares = np.append(three * trigrams / after_two[contexts], 0.0)
+    grams = int(np.count_nonzero(unigrams) + np.count_nonzero(bigrams)) + len(triples)
+    return _Transitions((one, two, three), table, triples, shares, grams)
 
 
 def _divide(counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
