@@ -106,6 +106,7 @@ def compare(
     sources = Sources.named(
         tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
     )
+    sources.check_task(task)
     shared = make_settings(module.Config, options)
     read = module.read(sources, shared)
     _rehearse(module, [{**options, **own} for own in contenders.values() if own is not None], read)

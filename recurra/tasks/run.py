@@ -189,7 +189,9 @@ class Run:
         if not data:
             return self.data, split
         if self._other is None or self._other[0] != data:
-            read = self.task.read_test(Sources.named(data, None, None), self.config, self.path)
+            sources = Sources.named(data, None, None)
+            sources.check_task(self.task_name)
+            read = self.task.read_test(sources, self.config, self.path)
             self._other = data, read
         return self._other[1], "test"
 
@@ -269,6 +271,7 @@ def fit(
     sources = Sources.named(
         tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
     )
+    sources.check_task(task)
     sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
         run = load(out)

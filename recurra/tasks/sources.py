@@ -47,6 +47,15 @@ class Sources(BaseModel):
         """Of the named set's text; UTF-8 for the user's own files."""
         return find_dataset(self.train[0]).encoding if self._names_a_set() else "utf-8"
 
+    def check_task(self, task: str) -> None:
+        """Refuse a set that is meant for another task.
+
+        Raises:
+            BadInput: it is.
+        """
+        if self._names_a_set() and (meant := find_dataset(self.train[0]).task) != task:
+            raise BadInput(f"{self.train[0]}: is a set for {meant}; use it with that task, or name its files to insist")
+
     def check_outside(self, out: Path) -> None:
         """Refuse an output folder that would become part of the data.
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from recurra.errors import BadInput
 from recurra.tasks.sources import Sources
 
 needs_sets = pytest.mark.skipif("RECURRA_DATA" not in os.environ, reason="RECURRA_DATA is not set: no packed data sets")
@@ -33,6 +34,13 @@ def test_a_file_named_beside_a_set_takes_the_place_of_its_part(tmp_path, monkeyp
     sources = Sources.named(("trec",), str(tmp_path / "own.txt"), None)
     monkeypatch.setattr("recurra.tasks.sources.locate", lambda _: {"train": tmp_path / "a", "dev": tmp_path / "b"})
     assert sources.paths() == ([tmp_path / "a"], tmp_path / "own.txt", None)
+
+
+def test_a_set_of_another_task_is_refused():
+    trec = Sources.named(("trec",), None, None)
+    trec.check_task("classification")
+    with pytest.raises(BadInput, match="trec: is a set for classification; use it with that task"):
+        trec.check_task("tagging")
 
 
 def test_unit_and_encoding_are_those_of_the_set(tmp_path):
