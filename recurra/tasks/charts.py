@@ -32,17 +32,29 @@ def chart(path: Path, *, width: float = 7.0, height: float = 4.2) -> "Iterator[A
 
 
 def draw_learning_curve(path: Path, metrics: list[dict[str, Any]], *, unit: str) -> Path:
-    """Training loss and validation score against updates, from the records of ``metrics.jsonl``."""
+    """Training loss and validation score against updates, from the records of ``metrics.jsonl``.
+
+    Args:
+        unit: of the loss; a score in another one has an axis of its own, at the right.
+    """
+    validations = [record for record in metrics if "validation" in record]
+    other = next((record["unit"] for record in validations if record["unit"] != unit), None)
     with chart(path) as axes:
-        for name, colour in (("loss", GREY), ("validation", BLUE)):
+        right = axes.twinx() if other else axes
+        lines = []
+        for name, colour, where in (("loss", GREY, axes), ("validation", BLUE, right)):
             points = [(record["update"], record[name]) for record in metrics if name in record]
             if points:
                 label = "training (running mean)" if name == "loss" else name
-                axes.plot(*zip(*points, strict=True), color=colour, label=label, marker="." if len(points) < 60 else "")
+                marker = "." if len(points) < 60 else ""
+                lines += where.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker)
         axes.set_xlabel("updates")
         axes.set_ylabel(unit)
+        if other:
+            right.set_ylabel(other, color=BLUE)
+            right.spines["top"].set_visible(False)
         axes.set_title("Learning curve", loc="left")
-        axes.legend(frameon=False)
+        right.legend(handles=lines, frameon=False, loc="center right" if other else "best")
     return path
 
 

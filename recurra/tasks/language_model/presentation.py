@@ -14,7 +14,7 @@ def present(run: "Run") -> list[Path]:
     """Draw ``pictures/learning-curve.png`` and, where the run has finished, ``pictures/scores.png``."""
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats a token")
+    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats/token")
     if not run.folder.finished:
         return [curve]
     scores = run.scores
