@@ -9,7 +9,7 @@ Sets come from the catalogue (``recurra data get NAME``), or from the folder ``$
 
 import argparse
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,10 +37,9 @@ class Row:
     published: str
     seeds: tuple[int, ...] = (0, 1, 2)
     baselines: bool = True
-    notes: dict[str, str] = field(default_factory=dict)
 
 
-TAGGER: dict[str, Any] = dict(threads=1)
+TAGGER: dict[str, Any] = dict(threads=1)  # and what `recurra fit tagging` takes where nothing is said
 
 ROWS = {
     "ewt-upos": Row(

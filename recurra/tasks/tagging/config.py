@@ -13,7 +13,8 @@ class Config(Settings):
     """Options of ``recurra fit tagging``."""
 
     hidden_size: int = Field(200, ge=1, description="units of every layer and direction")
-    epochs: int = Field(20, ge=1, description="passes over the training part")
+    batch_size: int = Field(16, ge=1, description="sequences per update")
+    epochs: int = Field(15, ge=1, description="passes over the training part")
 
     label: str | None = Field(
         None, description="column of the tags: a name of CoNLL-U, or a number from 1 (upos; else the last column)"
