@@ -84,7 +84,13 @@ def measure(name: str, runs: Path, seeds: list[int]) -> dict[str, Any]:
     for number, seed in enumerate(seeds):
         out = runs / f"{name}-{seed}"
         run = fit(
-            row.task, row.data, out=out, resume=True, baselines=row.baselines and not number, seed=seed, **row.options
+            row.task,
+            row.data,
+            out=out,
+            resume=True,
+            baselines=row.baselines and seed == row.seeds[0],
+            seed=seed,
+            **row.options,
         )
         found.append({"seed": seed, **summary(run)})
         if not number:

@@ -1,11 +1,13 @@
 """Spans beside the rules of the shared task's own scorer, written as they stand there."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.errors import BadInput
-from recurra.metrics.spans import Span, span_f1, spans
+from recurra.metrics.spans import Span, marked, may_follow, span_f1, spans
 
 TAGS = st.sampled_from([*(f"{mark}-{label}" for mark in "BIES" for label in ("x", "y")), "O"])
 
@@ -55,3 +57,25 @@ def test_other_tags_are_refused(tag):
 def test_sentences_of_other_lengths_are_refused():
     with pytest.raises(BadInput, match="2 tags and 1 were predicted"):
         span_f1([["O", "O"]], [["O"]])
+
+
+def test_marks_by_hand():
+    found = [Span("x", 0, 3), Span("y", 4, 5), Span("x", 5, 7)]
+    assert marked(found, 8, ends=False) == "B-x I-x I-x O B-y B-x I-x O".split()
+    assert marked(found, 8, ends=True) == "B-x I-x E-x O S-y B-x E-x O".split()
+
+
+@given(st.lists(TAGS, max_size=12), st.booleans())
+def test_what_is_marked_is_read_back_and_well_formed(tags, ends):
+    again = marked(spans(tags), len(tags), ends=ends)
+    assert spans(again) == spans(tags)
+    assert all(may_follow(*pair, ends=ends) for pair in zip(["O", *again], [*again, "O"], strict=True))
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_tags_may_follow_each_other_where_marking_would_put_them_so(ends):
+    """Every tagging of three tokens is well formed, or marking its spans anew changes it."""
+    labels = [f"{mark}-{label}" for mark in ("BIES" if ends else "BI") for label in "xy"] + ["O"]
+    for tags in product(labels, repeat=3):
+        formed = all(may_follow(*pair, ends=ends) for pair in zip(("O", *tags), (*tags, "O"), strict=True))
+        assert formed == (marked(spans(tags), 3, ends=ends) == list(tags))
