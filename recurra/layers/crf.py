@@ -25,7 +25,7 @@ class CRF(nn.Module):
         \log p(y \mid x) &= s(x, y) - \log \sum_{y'} e^{s(x, y')}
 
     The sum over all taggings is a recurrence over t, run as one (:class:`Recurrent`); the probabilities of single tags
-    are its gradients by e.
+    are its gradients by e. Under autocast it is computed in the type of the weights all the same.
 
     Args:
         tags: how many there are, K.
@@ -76,20 +76,20 @@ class CRF(nn.Module):
         Raises:
             ValueError: a row without steps, or tags that are not allowed to follow each other.
         """
-        lengths = self._lengths(e, lengths)
+        lengths, e = self._lengths(e, lengths), e.to(self.a.dtype)
         return self._score(e, tags, lengths) - self._log_sum(e, lengths)
 
     def marginals(self, e: Float[Tensor, "B T K"], lengths: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B T K"]:
         """The probability of every tag at every step, 0 behind a row's end. Gradients do not flow."""
         with torch.enable_grad():
-            e = e.detach().requires_grad_()
+            e = e.detach().to(self.a.dtype).requires_grad_()
             (found,) = torch.autograd.grad(self._log_sum(e, self._lengths(e, lengths)).sum(), e)
         return found
 
     @torch.no_grad()
     def decode(self, e: Float[Tensor, "B T K"], lengths: Int[Tensor, " B"] | None = None) -> Tagging:
         """The best tagging of each row (Viterbi's algorithm); of equal ones that with the lower last tags."""
-        lengths = self._lengths(e, lengths)
+        lengths, e = self._lengths(e, lengths), e.to(self.a.dtype)
         score, back = self._start() + e[:, 0], []
         transitions = self._step.transitions
         running = within(lengths, e.shape[1])
@@ -137,7 +137,8 @@ class CRF(nn.Module):
     def _log_sum(self, e: Tensor, lengths: Tensor) -> Tensor:
         alpha = self._start() + e[:, 0]
         if e.shape[1] > 1:
-            _, alpha = self.sums(e[:, 1:], alpha, lengths - 1)
+            with torch.autocast(e.device.type, enabled=False):  # differences of large sums
+                _, alpha = self.sums(e[:, 1:], alpha, lengths - 1)
         return torch.logsumexp(alpha + self._end(), 1)
 
 

@@ -108,6 +108,17 @@ def test_float32_and_scores_far_apart():
     assert small.marginals(e.float(), lengths).isfinite().all()
 
 
+def test_autocast_changes_nothing():
+    layer, (e, lengths) = layer_of(torch.float32), problem()
+    e = e.bfloat16()
+    tags = layer.decode(e.float(), lengths).tags
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer.log_likelihood(e, tags, lengths), layer.marginals(e, lengths), layer.decode(e, lengths).scores
+    wanted = [layer.log_likelihood(e.float(), tags, lengths), layer.marginals(e.float(), lengths)]
+    for one, other in zip(found, [*wanted, layer.decode(e.float(), lengths).scores], strict=True):
+        assert torch.equal(one, other)
+
+
 def test_the_sum_over_taggings_runs_as_a_compiled_loop():
     layer, (e, lengths) = layer_of(torch.float32), problem(dtype=torch.float32)
     layer.log_likelihood(e, torch.zeros(4, 5, dtype=torch.int64), lengths)
