@@ -153,6 +153,7 @@ class _Forward(nn.Module):
 
     def __init__(self, allowed: Tensor) -> None:
         super().__init__()
+        self.input_size = self.output_size = len(allowed)
         self.A = nn.Parameter(torch.zeros(allowed.shape))
         self.register_buffer("allowed", allowed)
 
@@ -160,6 +161,10 @@ class _Forward(nn.Module):
     def transitions(self) -> Tensor:
         """A, -inf where a tag must not follow."""
         return self.A.masked_fill(~self.allowed, -torch.inf)
+
+    def initial_state(self, batch_size: int) -> Float[Tensor, "B K"]:
+        """Nothing begun, every tag alike: what a layer needs to say how it would run before it has."""
+        return self.A.new_zeros(batch_size, self.input_size)
 
     def forward(self, e: Float[Tensor, "B K"], alpha: Float[Tensor, "B K"]) -> tuple[Tensor, Tensor]:
         A = self.transitions

@@ -183,6 +183,18 @@ def test_what_cannot_be_streamed(refused, names):
     assert "--stream reads standard input" in refused("predict", names, "file.txt", "--stream")
 
 
+def test_a_tagger_with_int8_weights(recurra, names, tmp_path):
+    code, out, _ = recurra("quantize", names, "--out", tmp_path / "int8", "--json")
+    scores = json.loads(out)
+    assert code == 0 and scores["int8"][0]["value"] > 95 and scores["float32"][0]["value"] == 100
+    record = json.loads((tmp_path / "int8" / "config.json").read_text())
+    assert sorted(record["quantized"]["weights"]) == [
+        f"{layer}.{way}"
+        for layer in ("features.spelling.layer", "layers.layers.0")
+        for way in ("backwards", "forwards")
+    ]
+
+
 def test_verbs_of_other_tasks(refused, names):
     assert "a run of tagging cannot sample; use recurra predict" in refused("sample", names)
 
