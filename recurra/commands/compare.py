@@ -5,8 +5,19 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, Resume, TaggingOptions, Test, next_free
+from recurra.commands.options import (
+    ClassificationOptions,
+    Data,
+    Dev,
+    Json,
+    LanguageModelOptions,
+    Resume,
+    TaggingOptions,
+    Test,
+    next_free,
+)
 from recurra.commands.output import print_comparison
+from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
 from recurra.training.settings import Settings
@@ -54,6 +65,24 @@ def tagging(
 ) -> None:
     """Train taggers on the same sentences for the same time, and compare their scores; see language-model."""
     _compare("tagging", data, models, out, dev, test, resume, json, config)
+
+
+@app.command(name="classification")
+def classification(
+    *data: Data,
+    models: Annotated[
+        str,
+        Parameter(help="Names with commas: majority, 1-gram to 6-gram (texts), hmm (series), window-N, and any cell."),
+    ],
+    out: Out = None,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: ClassificationOptions = ClassificationConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train classifiers on the same cases for the same time, and compare their scores; see language-model."""
+    _compare("classification", data, models, out, dev, test, resume, json, config)
 
 
 def _compare(

@@ -6,8 +6,19 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recurra.commands.options import Data, Dev, Json, LanguageModelOptions, OutFolder, Resume, TaggingOptions, Test
+from recurra.commands.options import (
+    ClassificationOptions,
+    Data,
+    Dev,
+    Json,
+    LanguageModelOptions,
+    OutFolder,
+    Resume,
+    TaggingOptions,
+    Test,
+)
 from recurra.commands.output import print_scores
+from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
 from recurra.training.settings import Settings
@@ -52,6 +63,26 @@ def tagging(
     FASTA with labels (.fasta); gzip allowed. A tenth of DATA is kept apart for --dev, and for --test, where not given.
     """
     _fit("tagging", data, out, dev, test, resume, baselines, json, config)
+
+
+@app.command(name="classification")
+def classification(
+    *data: Data,
+    out: OutFolder,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: ClassificationOptions = ClassificationConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to give a whole sequence a label, or several.
+
+    DATA are tables of texts (CSV, TSV, JSON lines, Parquet), lines of a label and a text, series (.ts), images (IDX), or
+    a folder with a folder of texts, series or images for each class. A tenth of each class is kept apart for --dev, and
+    for --test, where not given.
+    """
+    _fit("classification", data, out, dev, test, resume, baselines, json, config)
 
 
 def _fit(

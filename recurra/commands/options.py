@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
 
@@ -19,6 +20,7 @@ Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (
 Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
 Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
+ClassificationOptions = Annotated[ClassificationConfig, Parameter(name="*")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
 TaggingOptions = Annotated[TaggingConfig, Parameter(name="*")]
 
@@ -53,5 +55,5 @@ def _range(field: FieldInfo) -> str:
     return ", ".join(limits)
 
 
-for each in (LanguageModelConfig, TaggingConfig):
+for each in (ClassificationConfig, LanguageModelConfig, TaggingConfig):
     _describe_ranges(each)

@@ -28,7 +28,7 @@ def read_idx(path: Path, pixels: Pixels, *, labelled: bool) -> Iterator[Case]:
     Raises:
         BadInput: another magic number, more or fewer bytes than the header says, no labels or another number of them.
     """
-    beside = _labels_beside(path)
+    beside = labels_beside(path)
     if labelled and beside is None:
         raise BadInput(f"{path}: no labels beside it; put {_labels_name(path)} into the folder")
     with decompressed(path) as file, decompressed(beside) if beside else nullcontext() as labels:
@@ -72,7 +72,8 @@ def _labels_name(path: Path) -> str:
     return path.name.replace("images", "labels").replace("idx3", "idx1")
 
 
-def _labels_beside(path: Path) -> Path | None:
+def labels_beside(path: Path) -> Path | None:
+    """The file of labels that belongs to one of images; None where there is none."""
     name = _labels_name(path).removesuffix(".gz")
     found = [path.with_name(name), path.with_name(f"{name}.gz")]
     return next((file for file in found if file != path and file.is_file()), None)

@@ -154,9 +154,10 @@ class Classifier(nn.Module):
         """
         start = self.layers.initial_state(len(x))  # type: ignore[operator]
         outputs, _ = self.layers(self.dropout(self.reader(x)), start, lengths=lengths)
-        state, found = None, []
+        state: Any = None
+        found = []
         for step in outputs.unbind(1):
-            pooled, state = self.pooling.step(step, state)  # type: ignore[arg-type]
+            pooled, state = self.pooling.step(step, state)
             found.append(pooled)
         return self._probabilities(self.output(torch.stack(found, 1)))
 
@@ -167,9 +168,10 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def step(self, x: Any, state: ClassifierState) -> tuple[Float[Tensor, "B K"], ClassifierState]:
         """One step of a stream, ``(B,)`` or ``(B, D)``: the probabilities of what has been seen, in constant memory."""
+        pooled_before: Any = state.pooled
         features = self.dropout(self.reader(x.unsqueeze(1))).squeeze(1)
         outputs, layers = self.layers.step(features, state.layers)  # type: ignore[operator]
-        pooled, pooling = self.pooling.step(outputs, state.pooled)  # type: ignore[arg-type]
+        pooled, pooling = self.pooling.step(outputs, pooled_before)
         return self._probabilities(self.output(pooled)), ClassifierState(layers, pooling)
 
     def _probabilities(self, scores: Float[Tensor, "*B K"]) -> Float[Tensor, "*B K"]:

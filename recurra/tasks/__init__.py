@@ -1,6 +1,7 @@
 """One folder (or file) for each application; this is the list of them."""
 
 TASKS = {
+    "classification": "recurra.tasks.classification.task",
     "language-model": "recurra.tasks.language_model.task",
     "tagging": "recurra.tasks.tagging.task",
 }

@@ -1,0 +1,115 @@
+"""What a classifier's run shows: how it learnt, its scores, what it confuses, how soon it knows, its worst mistakes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recurra.metrics.score import Score
+from recurra.tasks.charts import BLUE, GREY, chart, draw_bars, draw_confusion, draw_learning_curve
+from recurra.tasks.classification.predicting import streams
+from recurra.tasks.classification.reading import Cases, Part
+from recurra.tasks.classification.scoring import probabilities, score_by_seen
+
+if TYPE_CHECKING:
+    from recurra.tasks.run import Run
+
+WORST = 10
+"""Cases shown that the model got most wrong."""
+
+SHOWN = 100
+"""Characters of a text that are shown."""
+
+
+def present(run: "Run") -> list[Path]:
+    """Draw ``pictures/learning-curve.png`` and, where the run has finished, ``scores.png``, ``confusion.png`` (but not
+    of several labels) and ``seen.png``, of the test part.
+    """
+    folder = run.path / "pictures"
+    folder.mkdir(exist_ok=True)
+    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats a case")
+    if not run.folder.finished:
+        return [curve]
+    recorded = run.scores
+    model = Score(**recorded["scores"]["test"][0])
+    bars = {name: Score(**found[0]).value for name, found in recorded["baselines"].items()}
+    name = run.config.model if run.config.model == "window" else run.config.cell
+    title = f"{model.name} on the test part (higher is better)"
+    scores = draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)
+    return [curve, scores, *_of_part(run, run.data, "test", folder)]
+
+
+def report(run: "Run", data: Cases, part: str) -> list[str]:
+    """The pictures, drawn of these cases, the thresholds of several labels, and the cases that were most wrong."""
+    folder = run.path / "pictures"
+    folder.mkdir(exist_ok=True)
+    lines = [*map(str, _of_part(run, data, part, folder)), *_worst(run, data, part)]
+    return [*_thresholds(run, data), *lines] if data.meaning.multilabel else lines
+
+
+def _thresholds(run: "Run", data: Cases) -> Iterator[str]:
+    kept = zip(data.meaning.classes, run.model.thresholds.tolist(), strict=True)
+    yield "thresholds of the greatest F1 on dev: " + ", ".join(f"{name} {threshold:.3g}" for name, threshold in kept)
+    own: Part = run.data.dev
+    everywhere = (probabilities(run.model, own) >= run.model.thresholds.cpu().numpy()).all(0)
+    for name in np.asarray(data.meaning.classes)[everywhere]:
+        yield f"every case of dev gets the label {name}: the model knows too little of it, and its F1 says little"
+
+
+def _of_part(run: "Run", data: Cases, part: str, folder: Path) -> Iterator[Path]:
+    meaning, cases = data.meaning, getattr(data, part)
+    if not meaning.multilabel:
+        found = probabilities(run.model, cases).argmax(1)
+        counts = np.zeros((len(meaning.classes), len(meaning.classes)), np.int64)
+        np.add.at(counts, (cases.targets, found), 1)
+        yield draw_confusion(folder / "confusion.png", counts, meaning.classes, title=f"Confusion on the {part} part")
+    curve = score_by_seen(run.model, data, part, streams=streams(run.config))
+    how = "asked after every step" if streams(run.config) else "given cases cut short"
+    name, unit = ("micro F1", "%") if meaning.multilabel else ("accuracy", "%")
+    yield draw_score_by_seen(
+        folder / "seen.png", curve, title=f"{name.capitalize()} by what was seen, {how}", unit=unit
+    )
+
+
+def draw_score_by_seen(path: Path, curve: list[tuple[float, float]], *, title: str, unit: str) -> Path:
+    """The score when only a part of each case has been seen, against that part."""
+    with chart(path) as axes:
+        axes.axhline(curve[-1][1], color=GREY, linewidth=1)
+        axes.plot([100 * seen for seen, _ in curve], [value for _, value in curve], color=BLUE, marker="o")
+        axes.set_xlabel("% of a case's steps seen")
+        axes.set_ylabel(unit)
+        axes.set_title(title, loc="left")
+    return path
+
+
+def _worst(run: "Run", data: Cases, part: str) -> Iterator[str]:
+    meaning, cases = data.meaning, getattr(data, part)
+    found = probabilities(run.model, cases)
+    if meaning.multilabel:
+        thresholds = run.model.thresholds.cpu().numpy()
+        right = np.where(cases.targets > 0, found, 1 - found)
+        wrong = ((found >= thresholds) != (cases.targets > 0)).any(1)
+        trust = np.log(np.maximum(right, 1e-30)).sum(1)
+    else:
+        trust = found[np.arange(len(found)), cases.targets]
+        wrong = found.argmax(1) != cases.targets
+    worst = [case for case in np.argsort(trust, kind="stable").tolist() if wrong[case]][:WORST]
+    yield f"{int(wrong.sum())} of {len(cases)} wrong" + ("; the worst:" if worst else "")
+    for case in worst:
+        yield _mistake(run, cases, case, found[case], meaning.classes)
+
+
+def _mistake(run: "Run", cases: Part, case: int, found: np.ndarray, classes: tuple[str, ...]) -> str:
+    if cases.targets.ndim == 1:
+        given, called = classes[cases.targets[case]], classes[int(found.argmax())]
+        chances = f" (p {found[cases.targets[case]]:.2g} and {found.max():.2g})"
+    else:
+        thresholds, chances = run.model.thresholds.cpu().numpy(), ""
+        given = "+".join(classes[label] for label in np.nonzero(cases.targets[case])[0]) or "none"
+        called = "+".join(classes[label] for label in np.nonzero(found >= thresholds)[0]) or "none"
+    text = ""
+    if cases.store.kind == "text":
+        whole = " ".join(cases.store.text(int(cases.rows[case])).split())
+        text = f": {whole[:SHOWN]}{'…' if len(whole) > SHOWN else ''}"
+    return f"{cases.place(case)}: {given}, called {called}{chances}{text}"
