@@ -202,5 +202,5 @@ def _count(module: Task, name: str, read: Any) -> Result:
 
 
 def _point(result: Result, unit: str) -> list[tuple[float, float]]:
-    """When a model that was only counted was ready, and its score in the unit of the others' validations."""
-    return [(result.seconds, score.value) for score in result.scores["dev"] if score.unit == unit]
+    """When a model that was only counted was ready, and its first score in the unit of the others' validations."""
+    return [(result.seconds, score.value) for score in result.scores["dev"] if score.unit == unit][:1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recurra.metrics.score import Score
-from recurra.tasks.charts import BLUE, GREY, chart, draw_bars, draw_confusion, draw_learning_curve
+from recurra.tasks.charts import BLUE, GREY, better, chart, draw_bars, draw_confusion, draw_learning_curve
 from recurra.tasks.classification.predicting import streams
 from recurra.tasks.classification.reading import Cases, Part
 from recurra.tasks.classification.scoring import probabilities, score_by_seen
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 WORST = 10
 """Cases shown that the model got most wrong."""
 
+MOST_CLASSES = 40
+"""Of a picture of confusions; the rarest of more are left out."""
+
 SHOWN = 100
 """Characters of a text that are shown."""
 
 
 def present(run: "Run") -> list[Path]:
-    """Draw ``pictures/learning-curve.png`` and, where the run has finished, ``scores.png``, ``confusion.png`` (but not
-    of several labels) and ``seen.png``, of the test part.
+    """Draw ``pictures/learning-curve.png`` and, of a finished run, its scores, what it confuses (not of several labels)
+    and the score by how much of a case was seen.
     """
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats a case")
+    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats a case; %")
     if not run.folder.finished:
         return [curve]
     recorded = run.scores
     model = Score(**recorded["scores"]["test"][0])
     bars = {name: Score(**found[0]).value for name, found in recorded["baselines"].items()}
     name = run.config.model if run.config.model == "window" else run.config.cell
-    title = f"{model.name} on the test part (higher is better)"
+    title = f"{model.name} on the test part ({better(model.higher_is_better)})"
     scores = draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)
     return [curve, scores, *_of_part(run, run.data, "test", folder)]
 
@@ -60,16 +63,16 @@ def _thresholds(run: "Run", data: Cases) -> Iterator[str]:
 def _of_part(run: "Run", data: Cases, part: str, folder: Path) -> Iterator[Path]:
     meaning, cases = data.meaning, getattr(data, part)
     if not meaning.multilabel:
-        found = probabilities(run.model, cases).argmax(1)
         counts = np.zeros((len(meaning.classes), len(meaning.classes)), np.int64)
-        np.add.at(counts, (cases.targets, found), 1)
-        yield draw_confusion(folder / "confusion.png", counts, meaning.classes, title=f"Confusion on the {part} part")
+        np.add.at(counts, (cases.targets, probabilities(run.model, cases).argmax(1)), 1)
+        kept = np.sort(np.argsort(-counts.sum(1), kind="stable")[:MOST_CLASSES])
+        names = [meaning.classes[number] for number in kept]
+        path = folder / f"confusion-{part}.png"
+        yield draw_confusion(path, counts[np.ix_(kept, kept)], names, title=f"Classes of the {part} part")
     curve = score_by_seen(run.model, data, part, streams=streams(run.config))
     how = "asked after every step" if streams(run.config) else "given cases cut short"
-    name, unit = ("micro F1", "%") if meaning.multilabel else ("accuracy", "%")
-    yield draw_score_by_seen(
-        folder / "seen.png", curve, title=f"{name.capitalize()} by what was seen, {how}", unit=unit
-    )
+    name = "Micro F1" if meaning.multilabel else "Accuracy"
+    yield draw_score_by_seen(folder / f"seen-{part}.png", curve, title=f"{name} by what was seen, {how}", unit="%")
 
 
 def draw_score_by_seen(path: Path, curve: list[tuple[float, float]], *, title: str, unit: str) -> Path:

@@ -49,10 +49,10 @@ def test_it_learns_and_leaves_a_run(runs):
         accuracy = run.scores["scores"]["test"][0]
         assert accuracy["name"] == "accuracy" and accuracy["value"] > 90
         names = {path.name for path in run.path.rglob("*.png")}
-        assert names == {"learning-curve.png", "scores.png", "confusion.png", "seen.png"}
+        assert names == {"learning-curve.png", "scores.png", "confusion-test.png", "seen-test.png"}
     assert json.loads((runs.ahead.path / "classes.json").read_text())["classes"] == ["blame", "fact", "praise"]
     assert runs.several.scores["scores"]["test"][0]["value"] > 85
-    assert not (runs.several.path / "pictures" / "confusion.png").exists()
+    assert not (runs.several.path / "pictures" / "confusion-test.png").exists()
 
 
 def test_a_table_comes_back_with_its_own_columns(runs):
