@@ -78,9 +78,9 @@ def classification(
 ) -> None:
     """Learn to give a whole sequence a label, or several.
 
-    DATA are tables of texts (CSV, TSV, JSON lines, Parquet), lines of a label and a text, series (.ts), images (IDX), or
-    a folder with a folder of texts, series or images for each class. A tenth of each class is kept apart for --dev, and
-    for --test, where not given.
+    DATA are tables of texts (CSV, TSV, JSON lines, Parquet), lines of a label and a text, series (.ts), images (IDX),
+    or a folder with a folder of texts, series or images for each class. A tenth of each class is kept apart for --dev,
+    and for --test, where not given.
     """
     _fit("classification", data, out, dev, test, resume, baselines, json, config)
 

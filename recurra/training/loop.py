@@ -15,6 +15,7 @@ from recurra.errors import BadInput, NotFinite, Stopped
 from recurra.metrics.score import Score
 from recurra.recurrence.state import State, detach, map_state, tensors
 from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
+from recurra.training.denormals import flushing_denormals
 from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keeping_freed_memory
@@ -75,6 +76,7 @@ def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:
         reporting() as progress,
         default_type(settings.precision),
         keeping_freed_memory(),
+        flushing_denormals(),
     ):
         run = _Run(problem, settings, folder, request, progress)
         try:
