@@ -46,10 +46,18 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
     if source == "-":
         cases = _texts(standard_input.lines()) if meaning.kind == "text" else _series(standard_input.lines())
         return _table(run.model, run.config, meaning, ["case"], cases)
-    columns = columns_of(run.config)
-    own = dict.fromkeys(name for case in read_cases([Path(source)], columns, labelled=False) for name in case.fields)
-    cases = read_cases([Path(source)], columns, labelled=False)
-    return _table(run.model, run.config, meaning, list(own) or ["case"], cases)
+    return _table(run.model, run.config, meaning, _own_columns(source, run.config), _cases(source, run.config))
+
+
+def _cases(source: str, config: Config) -> Iterator[Case]:
+    return read_cases([Path(source)], columns_of(config), labelled=False)
+
+
+def _own_columns(source: str, config: Config) -> list[str]:
+    """The columns of a table, all that any of its rows has; else the one that says where a case stands."""
+    if not next(_cases(source, config)).fields:
+        return ["case"]
+    return list(dict.fromkeys(name for case in _cases(source, config) for name in case.fields))
 
 
 def streams(config: Config) -> bool:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ class Meaning:
         return ids if len(ids) else np.zeros(1, self.vocabulary.dtype)
 
     def save(self, folder: Path) -> None:
-        record = {name: value for name, value in asdict(self).items() if name != "vocabulary"}
+        record = {name: value for name, value in vars(self).items() if name != "vocabulary"}
         write_text(folder / "classes.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         if self.vocabulary is not None:
             save_vocabulary(self.vocabulary, folder / "vocabulary.json")
