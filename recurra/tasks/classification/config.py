@@ -17,15 +17,15 @@ class Config(Settings):
     separator: str | None = Field(
         None, min_length=1, description="what parts several labels in one cell; a case may then have any number of them"
     )
-    encoding: str = Field("utf-8", description="of text files, latin-1 for instance")
+    encoding: str | None = Field(
+        None, description="of text files, latin-1 for instance (utf-8, or what a public set has)"
+    )
     images: Literal["rows", "pixels", "permuted"] = Field(
         "rows", description="an image's steps: its rows, its pixels, or its pixels in an order drawn once for all"
     )
 
-    unit: Literal["characters", "words", "pretokenised", "bpe"] | None = Field(
-        None,
-        description="what a step of a text is; pretokenised text is split at spaces as it stands (words, or what a "
-        "public set is read as)",
+    unit: Literal["characters", "words", "pretokenised", "bpe"] = Field(
+        "words", description="what a step of a text is; pretokenised text is split at spaces as it stands"
     )
     lower: bool = Field(False, description="read texts in lower case")
     min_count: int = Field(1, ge=1, description="words seen less often in the training part count as unknown")

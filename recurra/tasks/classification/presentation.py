@@ -31,7 +31,7 @@ def present(run: "Run") -> list[Path]:
     """
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats a case; %")
+    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats/case")
     if not run.folder.finished:
         return [curve]
     recorded = run.scores

@@ -129,9 +129,9 @@ class Cases:
     hashes: dict[str, str]
 
 
-def columns_of(config: Config) -> CaseColumns:
-    """Which parts of a file a configuration reads."""
-    return CaseColumns(config.text, config.label, config.separator, config.images, config.encoding)
+def columns_of(config: Config, encoding: str = "utf-8") -> CaseColumns:
+    """Which parts of a file a configuration reads; ``encoding`` where it names none."""
+    return CaseColumns(config.text, config.label, config.separator, config.images, config.encoding or encoding)
 
 
 def read_cases_in_parts(sources: Sources, config: Config, meaning: Meaning | None = None) -> Cases:
@@ -144,8 +144,9 @@ def read_cases_in_parts(sources: Sources, config: Config, meaning: Meaning | Non
         BadInput: the files cannot be read, do not fit each other, or have too few cases or classes.
     """
     train, dev, test = sources.paths()
-    stores = {"train": keep_cases(train, columns_of(config))}
-    stores |= {name: keep_cases([path], columns_of(config)) for name, path in (("dev", dev), ("test", test)) if path}
+    columns = columns_of(config, sources.encoding())
+    stores = {"train": keep_cases(train, columns)}
+    stores |= {name: keep_cases([path], columns) for name, path in (("dev", dev), ("test", test)) if path}
     rows = {name: np.arange(len(store)) for name, store in stores.items()}
     for name in ("test", "dev"):
         if name not in rows:
@@ -154,7 +155,7 @@ def read_cases_in_parts(sources: Sources, config: Config, meaning: Meaning | Non
             if not len(rows[name]):
                 raise BadInput(f"{train[0]}: too few cases to cut a {name} part from; give more, or --{name} FILE")
     if meaning is None:
-        meaning = _meaning(stores["train"], rows["train"], config, sources.unit())
+        meaning = _meaning(stores["train"], rows["train"], config)
         _warn_of_few(stores["train"], rows["train"])
     parts = {name: make_part(stores[name], rows[name], meaning) for name in ("train", "dev", "test")}
     _tell_of_cuts(parts, config.longest)
@@ -165,7 +166,7 @@ def read_cases_in_parts(sources: Sources, config: Config, meaning: Meaning | Non
 def read_only_test(sources: Sources, config: Config, meaning: Meaning) -> Cases:
     """Cases that are only to be scored: all of them are the part "test", and the other parts are empty."""
     train, _, test = sources.paths()
-    store = keep_cases([test] if test else train, columns_of(config))
+    store = keep_cases([test] if test else train, columns_of(config, sources.encoding()))
     none = make_part(store, np.arange(0), meaning)
     return Cases(meaning, none, none, make_part(store, np.arange(len(store)), meaning), store.hashes)
 
@@ -221,16 +222,15 @@ def _numbers(store: Store, row: int, numbers: Mapping[str, int], meaning: Meanin
     return [numbers[label] for label in labels]
 
 
-def _meaning(store: Store, rows: np.ndarray, config: Config, usual: str | None) -> Meaning:
+def _meaning(store: Store, rows: np.ndarray, config: Config) -> Meaning:
     classes = sorted({label for row in rows.tolist() for label in store.labels[row]}, key=_natural)
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no labels"
         raise BadInput(f"{next(iter(store.hashes))}: has {found}; give cases of two classes or more")
     vocabulary = None
     if store.kind == "text":
-        unit = config.unit or usual or "words"
         texts = _texts(store, rows, config.lower)
-        vocabulary = build_vocabulary(unit, texts, min_count=config.min_count, size=config.vocabulary_size)
+        vocabulary = build_vocabulary(config.unit, texts, min_count=config.min_count, size=config.vocabulary_size)
     several = config.separator is not None or any(len(store.labels[row]) != 1 for row in rows.tolist())
     return Meaning(store.kind, store.x.features, tuple(classes), several, config.lower, config.longest, vocabulary)
 
