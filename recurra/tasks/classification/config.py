@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from recurra.tasks.layers import Direction
 from recurra.training.settings import Settings
 
 
@@ -47,7 +46,7 @@ class Config(Settings):
     vectors: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
         None, description="word2vec or GloVe text file whose vectors start the embedding"
     )
-    direction: Direction = Field(
+    direction: Literal["both", "forward"] = Field(
         "both", description="both: sequences are also read from their end; forward: the model can answer a stream"
     )
     pooling: Literal["last", "mean", "max", "attention"] = Field(
