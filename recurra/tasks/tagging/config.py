@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from recurra.tasks.layers import Direction
 from recurra.training.settings import Settings
 
 
@@ -28,7 +27,7 @@ class Config(Settings):
         "recurrent", description="window: a feed-forward layer on a sliding window instead, for comparison"
     )
     window: int = Field(5, ge=1, description="words that the window model sees, an odd number")
-    direction: Direction = Field("both", description="forward: what a stream can be tagged with")
+    direction: Literal["both", "forward"] = Field("both", description="forward: what a stream can be tagged with")
     delay: int = Field(0, ge=0, description="words that a forward model reads beyond the one whose tag it gives")
     output: Literal["crf", "softmax"] | None = Field(
         None, description="scores whole sequences of tags, or single ones (crf where tags mark spans, else softmax)"
