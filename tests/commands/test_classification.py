@@ -27,7 +27,7 @@ def test_from_files_to_labels(tmp_path, capsys):
     assert run(*fit, "--resume") == 0 and "nothing was left to do" in capsys.readouterr().err
     assert run("evaluate", tmp_path / "run") == 0
     printed = capsys.readouterr()
-    assert "\n2-gram\t" in printed.out and "wrong" in printed.err and "seen-test.png" in printed.err
+    assert "\n1-gram\t" in printed.out and "wrong" in printed.err and "seen-test.png" in printed.err
     assert run("predict", tmp_path / "run", test, "--out", tmp_path / "answers.csv") == 0
     assert (tmp_path / "answers.csv").read_text().count("\n") == 31
     assert run("sample", tmp_path / "run") == 2

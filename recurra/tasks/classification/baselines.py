@@ -21,7 +21,9 @@ Markov = GaussianHMMs | NgramClassifier
 MOST_STEPS = 2_000_000
 """Of the training part that a Markov model is made from: the first cases of a shuffle."""
 
-ORDER = 2
+ORDERS = (1, 2, 3)
+"""Of the n-grams, of which those stand beside a model that do best on the dev part."""
+
 WINDOW_SHARE, WINDOW_SECONDS = 0.25, (10.0, 300.0)
 """The window network trains for this share of the model's own time, but for no less and no more than these."""
 
@@ -109,13 +111,21 @@ def baselines(run: "Run", data: Cases, part: str) -> dict[str, list[Score]]:
     own: Cases = run.data  # what is counted is the run's own training part, whatever is scored
     found = {"majority": score_majority(own, data, part)}
     if not own.meaning.multilabel:
-        name, order = ("hmm", None) if own.meaning.vocabulary is None else (f"{ORDER}-gram", ORDER)
         try:
-            found[name] = score_markov(fit_markov(own, order), data, part)
+            name, markov = best_markov(own)
+            found[name] = score_markov(markov, data, part)
         except BadInput as error:
-            print(f"without {name} beside it: {error}", file=sys.stderr)
+            print(f"without a Markov model beside it: {error}", file=sys.stderr)
     window = run.path / "baselines" / "window"
     if (window / "scores.json").exists():
         model: Any = load(window).model
         found[f"window-{run.config.window}"] = evaluate(model, data, part)
     return found
+
+
+def best_markov(own: Cases) -> tuple[str, Markov]:
+    """The Markov model to stand beside a network, and its name."""
+    if own.meaning.vocabulary is None:
+        return "hmm", fit_markov(own, None)
+    models = {f"{order}-gram": fit_markov(own, order) for order in ORDERS}
+    return max(models.items(), key=lambda item: score_markov(item[1], own, "dev")[0].value)

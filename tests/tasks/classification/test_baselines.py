@@ -5,7 +5,7 @@ import pytest
 
 from recurra.baselines.hmm_classifier import GaussianHMMs
 from recurra.errors import BadInput
-from recurra.tasks.classification.baselines import fit_markov, score_majority, score_markov
+from recurra.tasks.classification.baselines import best_markov, fit_markov, score_majority, score_markov
 from recurra.tasks.classification.config import Config
 from recurra.tasks.classification.contenders import contender, count
 from recurra.tasks.classification.reading import read_cases_in_parts
@@ -49,6 +49,16 @@ def test_markov_models_of_texts_and_series(tmp_path):
     cases = [series.test[case] for case in range(len(series.test))]
     right = np.array(again.predict(cases)) == np.array(series.meaning.classes)[series.test.targets]
     assert score_markov(model, series, "test")[0].value == pytest.approx(100 * right.mean())
+
+
+def test_the_order_of_n_grams_is_that_which_does_best_on_dev(tmp_path):
+    """Classes that differ in the order of two words, which no 1-gram tells; 2-grams and 3-grams do."""
+    lines = ["up red blue\n", "down blue red\n"] * 50
+    (tmp_path / "lines.txt").write_text("".join(lines))
+    data = read(tmp_path / "lines.txt")
+    name, model = best_markov(data)
+    assert name == "2-gram" and score_markov(model, data, "test")[0].value == 100
+    assert score_markov(fit_markov(data, 1), data, "test")[0].value == 50
 
 
 def test_markov_models_of_some_of_many_steps(tmp_path, monkeypatch):

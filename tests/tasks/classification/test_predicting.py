@@ -177,7 +177,7 @@ def test_a_report_names_the_worst_cases(runs):
 
 def test_evaluating_other_files(runs):
     found = load(runs.ahead.path).evaluate(str(reviews(runs.folder / "more.csv", 90, seed=8)))
-    assert list(found) == ["model", "majority", "2-gram"]
+    assert list(found) == ["model", "majority", "1-gram"]
     assert found["model"][0].value > 90 and found["majority"][0].value == pytest.approx(100 / 3)
     assert "cases=90" in found["model"][0].signature
     several = load(runs.several.path).evaluate(str(topics(runs.folder / "other-topics.csv", 90, seed=8)))
