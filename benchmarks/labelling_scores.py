@@ -44,7 +44,7 @@ class Row:
 
 
 TAGGER: dict[str, Any] = dict(threads=1)  # and what `recurra fit tagging` takes where nothing is said
-TEXT: dict[str, Any] = dict(threads=1, cell="gru", dropout=0.5, learning_rate=2e-3)
+TEXT: dict[str, Any] = dict(threads=1, unit="pretokenised", cell="gru", dropout=0.5, learning_rate=2e-3)
 SERIES: dict[str, Any] = dict(threads=1, cell="gru", hidden_size=64, best_by="loss")
 IMAGES: dict[str, Any] = dict(
     threads=1, cell="gru", hidden_size=128, batch_size=64, direction="forward", pooling="mean", normalise=False
