@@ -27,8 +27,8 @@ class Row:
     """A model on a set.
 
     Args:
-        dev: "train" where all training cases are trained on, and none is left to choose by: the settings come from
-            cross-validation on the training part, and the best weights are those of the least training loss.
+        dev: "train" where all training cases are trained on, and none is left to choose by: the settings were chosen
+            on a part of the training cases, and the best weights are those of the least training loss.
         wanted: what the median of the seeds is to reach.
         published: figures of others, with their sources.
     """
@@ -83,9 +83,10 @@ ROWS = {
     "trec": Row(
         "classification",
         "trec",
-        dict(**TEXT, hidden_size=150, embedding_size=300, epochs=4, pooling="attention", batch_size=16),
+        dict(**TEXT, hidden_size=150, embedding_size=300, epochs=4, pooling="attention", batch_size=16, best_by="loss"),
         ">= 89.5 %",
         "with pretrained embeddings: LSTM 93.2, BLSTM 93.0 (Zhou et al. 2015); from random ones: CNN 91.2 (Kim 2014)",
+        dev="train",
     ),
     "sst-2": Row(
         "classification",
