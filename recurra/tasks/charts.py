@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, GREY, ORANGE = "#3465a4", "#b8bcc2", "#ce5c00"
+MOST_LABELS = 40
+"""Of a picture of confusions."""
+
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#a4243b", "#75507b", "#2e8b8b", "#8f5902", "#555753", "#c17d11", "#d36086")
 
 
@@ -70,12 +73,21 @@ def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str) ->
     return path
 
 
-def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str], *, title: str) -> Path:
-    """How often each label, a row, was called what, the columns: shades are parts of a row, numbers are counts.
+def confusions(given: Sequence[str], predicted: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The labels that occur, sorted, and how often each given one, a row, was called what, the columns.
 
-    Args:
-        counts: ``(K, K)``, the rows the given labels, the columns the predicted ones.
+    Of more than ``MOST_LABELS`` the rarest are left out.
     """
+    names, numbers = np.unique([*given, *predicted], return_inverse=True)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (numbers[: len(given)], numbers[len(given) :]), 1)
+    kept = np.sort(np.argsort(-counts.sum(1), kind="stable")[:MOST_LABELS])
+    return names[kept].tolist(), counts[np.ix_(kept, kept)]
+
+
+def draw_confusion(path: Path, given: Sequence[str], predicted: Sequence[str], *, title: str) -> Path:
+    """How often each given label, a row, was called what, the columns: shades are parts of a row, numbers are counts."""
+    labels, counts = confusions(given, predicted)
     size = min(14.0, 2.5 + 0.42 * len(labels))
     parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     with chart(path, width=size + 0.8, height=size) as axes:

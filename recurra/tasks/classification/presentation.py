@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recurra.metrics.score import Score
-from recurra.tasks.charts import BLUE, GREY, better, chart, draw_bars, draw_confusion, draw_learning_curve
+from recurra.tasks.charts import BLUE, GREY, chart, draw_confusion
 from recurra.tasks.classification.predicting import streams
 from recurra.tasks.classification.reading import Cases, Part
 from recurra.tasks.classification.scoring import probabilities, score_by_seen
+from recurra.tasks.pictures import draw_run, picture_folder
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
@@ -18,36 +18,21 @@ if TYPE_CHECKING:
 WORST = 10
 """Cases shown that the model got most wrong."""
 
-MOST_CLASSES = 40
-"""Of a picture of confusions; the rarest of more are left out."""
-
 SHOWN = 100
 """Characters of a text that are shown."""
 
 
 def present(run: "Run") -> list[Path]:
-    """Draw ``pictures/learning-curve.png`` and, of a finished run, its scores, what it confuses (not of several labels)
-    and the score by how much of a case was seen.
+    """Draw how the run learnt and, where it has finished, its scores, what it confuses (not of several labels), and the
+    score by how much of a case was seen.
     """
-    folder = run.path / "pictures"
-    folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats/case")
-    if not run.folder.finished:
-        return [curve]
-    recorded = run.scores
-    model = Score(**recorded["scores"]["test"][0])
-    bars = {name: Score(**found[0]).value for name, found in recorded["baselines"].items()}
-    name = run.config.model if run.config.model == "window" else run.config.cell
-    title = f"{model.name} on the test part ({better(model.higher_is_better)})"
-    scores = draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)
-    return [curve, scores, *_of_part(run, run.data, "test", folder)]
+    pictures = draw_run(run, unit="nats/case")
+    return [*pictures, *_of_part(run, run.data, "test", picture_folder(run))] if run.folder.finished else pictures
 
 
 def report(run: "Run", data: Cases, part: str) -> list[str]:
     """The pictures, drawn of these cases, the thresholds of several labels, and the cases that were most wrong."""
-    folder = run.path / "pictures"
-    folder.mkdir(exist_ok=True)
-    lines = [*map(str, _of_part(run, data, part, folder)), *_worst(run, data, part)]
+    lines = [*map(str, _of_part(run, data, part, picture_folder(run))), *_worst(run, data, part)]
     return [*_thresholds(run, data), *lines] if data.meaning.multilabel else lines
 
 
@@ -63,12 +48,10 @@ def _thresholds(run: "Run", data: Cases) -> Iterator[str]:
 def _of_part(run: "Run", data: Cases, part: str, folder: Path) -> Iterator[Path]:
     meaning, cases = data.meaning, getattr(data, part)
     if not meaning.multilabel:
-        counts = np.zeros((len(meaning.classes), len(meaning.classes)), np.int64)
-        np.add.at(counts, (cases.targets, probabilities(run.model, cases).argmax(1)), 1)
-        kept = np.sort(np.argsort(-counts.sum(1), kind="stable")[:MOST_CLASSES])
-        names = [meaning.classes[number] for number in kept]
+        called = probabilities(run.model, cases).argmax(1)
+        given, predicted = ([meaning.classes[number] for number in each.tolist()] for each in (cases.targets, called))
         path = folder / f"confusion-{part}.png"
-        yield draw_confusion(path, counts[np.ix_(kept, kept)], names, title=f"Classes of the {part} part")
+        yield draw_confusion(path, given, predicted, title=f"Classes of the {part} part")
     curve = score_by_seen(run.model, data, part, streams=streams(run.config))
     how = "asked after every step" if streams(run.config) else "given cases cut short"
     name = "Micro F1" if meaning.multilabel else "Accuracy"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,15 @@ from recurra.tasks.language_model.baselines import baselines, prepare_baselines
 from recurra.tasks.language_model.config import Config
 from recurra.tasks.language_model.contenders import contender, count
 from recurra.tasks.language_model.network import build_network
-from recurra.tasks.language_model.presentation import present
 from recurra.tasks.language_model.sampling import sample
 from recurra.tasks.language_model.scoring import evaluate, negative_log_likelihood
+from recurra.tasks.pictures import draw_run
 from recurra.tasks.reading import reading
 from recurra.tasks.sources import Sources
 from recurra.training.loop import Loss, Problem
+
+if TYPE_CHECKING:
+    from recurra.tasks.run import Run
 
 __all__ = [
     "Config",
@@ -103,6 +106,11 @@ def load(config: Config, folder: Path) -> nn.Module:
     """The model of a run folder, before its weights are loaded."""
     vocabulary = load_vocabulary(folder / "vocabulary.json")
     return build_network(config.model_copy(update={"vectors": None}), vocabulary)
+
+
+def present(run: "Run") -> list[Path]:
+    """Draw how the run learnt, and what it scored."""
+    return draw_run(run, unit="nats/token")
 
 
 def problem(config: Config, corpus: Corpus, model: nn.Module) -> Problem:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recurra.metrics.score import Score
-from recurra.tasks.charts import better, draw_bars, draw_confusion, draw_learning_curve
+from recurra.tasks.charts import draw_confusion
+from recurra.tasks.pictures import draw_run, picture_folder
 from recurra.tasks.tagging.known import Known
 from recurra.tasks.tagging.scoring import Answer, Data, answers
 
@@ -17,34 +17,20 @@ if TYPE_CHECKING:
 WORST = 5
 """Sentences that a report quotes."""
 
-MOST_LABELS = 40
-"""Of a picture of confusions; the rarest of more are left out."""
-
-
 def present(run: "Run") -> list[Path]:
-    """Draw ``pictures/learning-curve.png`` and, where the run has finished, the scores and the confusions."""
-    folder = run.path / "pictures"
-    folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats/token")
-    if not run.folder.finished:
-        return [curve]
-    scores = run.scores
-    model = Score(**scores["scores"]["test"][0])
-    bars = {name: Score(**found[0]).value for name, found in scores["baselines"].items()}
-    name = run.config.model if run.config.model == "window" else run.config.cell
-    title = f"{model.name} on the test part ({better(model.higher_is_better)})"
-    bar = draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)
-    found = list(answers(run.model, run.data, run.data.labels.test))
-    return [curve, bar, _draw(folder, found, run.data.known, "test")]
+    """Draw how the run learnt and, where it has finished, what it scored and what it mistook for what."""
+    pictures = draw_run(run, unit="nats/token")
+    if run.folder.finished:
+        found = list(answers(run.model, run.data, run.data.labels.test))
+        pictures.append(_draw(picture_folder(run), found, run.data.known, "test"))
+    return pictures
 
 
 def report(run: "Run", data: Data, part: str) -> list[str]:
     """The picture of confusions, and the sentences with the most wrong tags."""
-    folder = run.path / "pictures"
-    folder.mkdir(exist_ok=True)
     sentences = getattr(data.labels, part)
     found = list(answers(run.model, data, sentences))
-    lines = [str(_draw(folder, found, data.known, part))]
+    lines = [str(_draw(picture_folder(run), found, data.known, part))]
     wrong = np.array([sum(map(str.__ne__, one.given, one.found)) for one in found])
     for number in np.argsort(-wrong, kind="stable")[:WORST]:
         if wrong[number]:
@@ -61,13 +47,8 @@ def _marked(answer: Answer) -> str:
 def _draw(folder: Path, found: Sequence[Answer], known: Known, part: str) -> Path:
     given = [_label(tag, known) for one in found for tag in one.given]
     predicted = [_label(tag, known) for one in found for tag in one.found]
-    names, numbers = np.unique([*given, *predicted], return_inverse=True)
-    counts = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(counts, (numbers[: len(given)], numbers[len(given) :]), 1)
-    kept = np.sort(np.argsort(-counts.sum(1), kind="stable")[:MOST_LABELS])
     path = folder / f"confusion-{part}.png"
-    title = f"Tags of the {part} part"
-    return draw_confusion(path, counts[np.ix_(kept, kept)], [str(name) for name in names[kept]], title=title)
+    return draw_confusion(path, given, predicted, title=f"Tags of the {part} part")
 
 
 def _label(tag: str, known: Known) -> str:

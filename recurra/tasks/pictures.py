@@ -1,4 +1,4 @@
-"""The pictures of a language model's run: how it learnt, and what it scored beside the baselines."""
+"""Pictures that every task's run has: how it learnt, and what it scored beside the baselines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,21 @@ if TYPE_CHECKING:
     from recurra.tasks.run import Run
 
 
-def present(run: "Run") -> list[Path]:
-    """Draw ``pictures/learning-curve.png`` and, where the run has finished, ``pictures/scores.png``."""
+def picture_folder(run: "Run") -> Path:
+    """Where a run's pictures lie; made if it is not there."""
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
-    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit="nats/token")
+    return folder
+
+
+def draw_run(run: "Run", *, unit: str) -> list[Path]:
+    """Draw ``pictures/learning-curve.png`` and, where the run has finished, ``pictures/scores.png``.
+
+    Args:
+        unit: of the loss.
+    """
+    folder = picture_folder(run)
+    curve = draw_learning_curve(folder / "learning-curve.png", run.folder.metrics(), unit=unit)
     if not run.folder.finished:
         return [curve]
     scores = run.scores
