@@ -61,14 +61,22 @@ class Stack(nn.Module):
 
     def step(self, x: Float[Tensor, "B I"], state: tuple[State, ...]) -> tuple[Float[Tensor, "B O"], tuple[State, ...]]:
         """One step of a stream; a ValueError where a layer is bidirectional."""
-        outputs, state = self(x.unsqueeze(1), state)
-        return outputs.squeeze(1), state
+        if len(state) != len(self.layers):
+            raise ValueError(f"a stack of {len(self.layers)} layers has as many states, got {len(state)}")
+        states: list[State] = []
+        for depth, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
+            outputs, after = layer.step(x, before)  # type: ignore[operator]
+            states.append(after)
+            if self.residual:
+                outputs = _added(x, outputs, depth)
+            x = outputs if depth == len(self.layers) - 1 else self.dropout(outputs.unsqueeze(1)).squeeze(1)
+        return x, tuple(states)
 
 
 def _added(x: Tensor, outputs: Tensor, depth: int) -> Tensor:
     if x.shape != outputs.shape:
         raise ValueError(
-            f"layer {depth} turns {x.shape[2]} features into {outputs.shape[2]}: a residual connection needs equal "
+            f"layer {depth} turns {x.shape[-1]} features into {outputs.shape[-1]}: a residual connection needs equal "
             "sizes; change a size, or keep that layer outside the residual stack"
         )
     return x + outputs

@@ -128,29 +128,63 @@ def _answer(layer: nn.RNNBase, weights: Weights, input: Input, hx: State | None)
 
 
 def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tuple[Tensor, State] | None:
-    """One step of a layer by itself that has taken steps like it; None for whatever else is asked."""
+    """One step of a layer that has taken steps like it; None for whatever else is asked."""
     recurrents, time = _RECURRENTS.get(layer), int(layer.batch_first)
-    if recurrents is None or len(weights) > 1 or not isinstance(input, Tensor) or input.shape[time : time + 1] != (1,):
+    if recurrents is None or not isinstance(input, Tensor) or input.shape[time : time + 1] != (1,):
         return None
-    leaves = hx if layer.mode == "LSTM" and isinstance(hx, tuple | list) else [hx]
-    if not all(isinstance(leaf, Tensor) and leaf.dim() == input.dim() == 3 and len(leaf) == 1 for leaf in leaves):
-        return None
-    bind(recurrents[0].cell, weights[0])
-    return step(recurrents[0].cell, recurrents[0].plans, input, tuple(leaves) if layer.mode == "LSTM" else hx, time)
+
+    def one(number: int, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        recurrent = recurrents[number]
+        bind(recurrent.cell, weights[number])
+        return step(recurrent.cell, recurrent.plans, x, state, time)
+
+    return _through(layer, input, hx, one)
 
 
 def _step_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
     """The same, but None also where it is not like the step before, or a weight is not the layer's own."""
     recurrents = None if hx is None or torch.is_grad_enabled() else _RECURRENTS.get(layer)
-    if recurrents is None or len(recurrents) > 1 or recurrents[0].plans.stepper is None:
+    if recurrents is None or any(each.plans.stepper is None for each in recurrents):
         return None
-    attributes, own = vars(layer), layer._parameters
-    names = [name for name in layer._all_weights[0] if name in own and name not in attributes]
-    weights: dict[str, Any] = {_kind(name): own[name] for name in names}
-    if layer._buffers:
-        weights |= chain.from_iterable(_held(layer, name) for name in int8(layer))
-    bind(recurrents[0].cell, weights)
-    return step_again(recurrents[0].cell, recurrents[0].plans, input, hx, int(layer.batch_first))
+    attributes, own, time = vars(layer), layer._parameters, int(layer.batch_first)
+    kept = int8(layer) if layer._buffers else ()
+
+    def one(number: int, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        recurrent, names = recurrents[number], layer._all_weights[number]
+        weights: dict[str, Any] = {_kind(name): own[name] for name in names if name in own and name not in attributes}
+        if kept:
+            weights |= chain.from_iterable(_held(layer, name) for name in kept if name in names)
+        bind(recurrent.cell, weights)
+        return step_again(recurrent.cell, recurrent.plans, x, state, time)
+
+    return _through(layer, input, hx, one)
+
+
+def _through(
+    layer: nn.RNNBase, input: Any, hx: Any, one: Callable[[int, Tensor, State], tuple[Tensor, State] | None]
+) -> tuple[Tensor, State] | None:
+    """A step of all layers and directions, each by ``one``; None where there is none, or hx is no such layer's."""
+    count, several = len(layer._all_weights), layer.mode == "LSTM"
+    leaves = hx if several and isinstance(hx, tuple | list) else [hx]
+    formed = isinstance(input, Tensor) and input.dim() == 3
+    if not formed or not all(isinstance(leaf, Tensor) and leaf.dim() == 3 and len(leaf) == count for leaf in leaves):
+        return None
+    if count == 1:
+        return one(0, input, tuple(leaves) if several else hx)
+    if layer.training and layer.dropout:
+        return None
+    x, ends, directions = input, list[Any](), 2 if layer.bidirectional else 1
+    starts: Any = list(zip(*(leaf.split(1) for leaf in leaves), strict=True)) if several else hx.split(1)
+    for first in range(0, count, directions):
+        outputs = []
+        for number in range(first, first + directions):
+            found = one(number, x, starts[number])
+            if found is None:
+                return None
+            outputs.append(found[0])
+            ends.append(found[1])
+        x = outputs[0] if directions == 1 else torch.cat(outputs, 2)
+    return x, tuple(map(torch.cat, zip(*ends, strict=True))) if several else torch.cat(ends)
 
 
 @cache

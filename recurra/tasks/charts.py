@@ -86,7 +86,7 @@ def confusions(given: Sequence[str], predicted: Sequence[str]) -> tuple[list[str
 
 
 def draw_confusion(path: Path, given: Sequence[str], predicted: Sequence[str], *, title: str) -> Path:
-    """How often each given label, a row, was called what, the columns: shades are parts of a row, numbers are counts."""
+    """How often each given label, a row, was called what, the columns: shades are parts of a row."""
     labels, counts = confusions(given, predicted)
     size = min(14.0, 2.5 + 0.42 * len(labels))
     parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.utils.parametrize import register_parametrization
 
+from recurra.nn import layers
 from recurra.recurrence.state import map_state, tensors
 from tests.nn.helpers import KINDS, F, close, pair, results
 
@@ -23,7 +24,18 @@ def stepped(kind, rows=1, **options):
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"batch_first": True}, {"bias": False}, {"num_layers": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"batch_first": True},
+        {"bias": False},
+        {"num_layers": 2},
+        {"bidirectional": True},
+        {"num_layers": 3, "bidirectional": True, "batch_first": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_step_is_torchs(kind, options, rows):
     theirs, ours, x, hx = stepped(kind, rows, **options)
@@ -32,6 +44,20 @@ def test_a_step_is_torchs(kind, options, rows):
         assert got[0].shape == want[0].shape and type(got[1]) is type(want[1])
         close([got[0], *tensors(got[1])], [want[0], *tensors(want[1])])
         x, hx = x + 0.1, want[1]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"bidirectional": True}], ids=str)
+def test_a_step_of_several_layers_calls_each_directly(options, monkeypatch):
+    """Once such a step has been taken, the way of whole sequences is gone no more, unless dropout comes between."""
+    _, ours, x, hx = stepped("lstm", dropout=0.5 * (options.get("num_layers", 1) > 1), **options)
+    calls = []
+    run = layers._run
+    monkeypatch.setattr(layers, "_run", lambda *given: calls.append(given) or run(*given))
+    ours.eval()(x, hx)
+    assert not calls
+    ours.train()(x, hx)
+    assert bool(calls) == (ours.dropout > 0)
 
 
 @torch.no_grad()

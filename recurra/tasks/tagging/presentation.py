@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WORST = 5
 """Sentences that a report quotes."""
 
+
 def present(run: "Run") -> list[Path]:
     """Draw how the run learnt and, where it has finished, what it scored and what it mistook for what."""
     pictures = draw_run(run, unit="nats/token")
