@@ -46,3 +46,17 @@ def write_text(path: Path, text: str) -> None:
 def cache_folder() -> Path:
     """Where downloads and tokenised texts are kept: ``$RECURRA_CACHE``, else the user's cache folder."""
     return Path(os.environ.get("RECURRA_CACHE") or platformdirs.user_cache_path("recurra"))
+
+
+def cached(*names: str) -> Path:
+    """The folder of that name in the cache folder; made if it is not there.
+
+    Raises:
+        BadInput: it cannot be made.
+    """
+    folder = cache_folder().joinpath(*names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be made ({error.strerror}); set RECURRA_CACHE to a folder you own") from error
+    return folder

@@ -37,8 +37,7 @@ class Buckets:
         self._batches: list[np.ndarray] = []
         for begin in range(0, len(order), size):
             pool = order[begin : begin + size]
-            pool = pool[np.argsort(self._lengths[pool], kind="stable")]
-            self._batches += _cut(pool, self._lengths[pool], batch_size, most_steps)
+            self._batches += [pool[batch] for batch in by_length(self._lengths[pool], batch_size, most_steps)]
         self._batches = [self._batches[number] for number in draw.permutation(len(self._batches))]
 
     def __len__(self) -> int:
@@ -55,14 +54,19 @@ class Buckets:
         return 1 - int(self._lengths.sum()) / steps if steps else 0.0
 
 
-def _cut(pool: np.ndarray, lengths: np.ndarray, batch_size: int, most_steps: int | None) -> list[np.ndarray]:
-    """A sorted pool in batches; a sequence longer than ``most_steps`` is one by itself."""
-    found, begin = [], 0
-    while begin < len(pool):
-        end = min(begin + batch_size, len(pool))
+def by_length(lengths: Sequence[int] | np.ndarray, batch_size: int, most_steps: int | None) -> list[np.ndarray]:
+    """All sequences from the shortest to the longest in batches, by their numbers.
+
+    Args:
+        most_steps: as of :class:`Buckets`; a sequence longer than that is a batch by itself.
+    """
+    order = np.argsort(lengths, kind="stable")
+    ordered, found, begin = np.asarray(lengths)[order], [], 0
+    while begin < len(order):
+        end = min(begin + batch_size, len(order))
         if most_steps is not None:
-            while end - begin > 1 and (end - begin) * int(lengths[end - 1]) > most_steps:
+            while end - begin > 1 and (end - begin) * int(ordered[end - 1]) > most_steps:
                 end -= 1
-        found.append(pool[begin:end])
+        found.append(order[begin:end])
         begin = end
     return found

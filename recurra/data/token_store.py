@@ -15,7 +15,7 @@ from recurra.data.ragged_file import RaggedFile, write_ragged
 from recurra.data.sentences import Layout, read_sentences
 from recurra.data.text import TextSource
 from recurra.errors import BadInput
-from recurra.files import cache_folder, write_text
+from recurra.files import cached, write_text
 
 FORMAT = 1
 BLOCK = 10_000
@@ -138,13 +138,9 @@ def _keep(paths: Sequence[Path], layout: Layout, hashes: dict[str, str]) -> Part
     own = {str(path): sha256_of(path) for path in files}
     hashes.update(own)
     key = hashlib.sha256(json.dumps([FORMAT, layout.to_json(), list(own.items())]).encode()).hexdigest()
-    folder = cache_folder() / "sentences" / key
+    folder = cached("sentences", key)
     with suppress(BadInput, OSError, ValueError, KeyError):  # none yet, or a damaged one
         return _load(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be made ({error.strerror}); set RECURRA_CACHE to another folder") from error
     numbering = Numbering(layout.read)
     rows = numbering.rows(read_sentences(paths, layout))
     write_ragged(folder / "rows.bin", rows, np.dtype(np.int32), len(layout.read) + 1)

@@ -13,7 +13,7 @@ from recurra.data.text import TextSource
 from recurra.data.token_file import TokenFile, Tokens
 from recurra.data.vocabulary import Vocabulary, build_vocabulary, fingerprint, load_vocabulary, save_vocabulary
 from recurra.errors import BadInput
-from recurra.files import cache_folder, replacing, write_text
+from recurra.files import cached, replacing, write_text
 
 FORMAT = 1  # part of every key: raise it when the same text would be encoded otherwise
 LINE_SEARCH = 1 << 16  # characters that a cut may move on to find the end of a line
@@ -166,20 +166,18 @@ def _next_line(source: TextSource, cut: int, end: int) -> int:
 
 
 def _kept_vocabulary(part: _Part, unit: str, min_count: int, size: int | None, meter: _Meter) -> Vocabulary:
-    path = cache_folder() / "vocabularies" / f"{part.key(unit, min_count, size)}.json"
+    path = cached("vocabularies") / f"{part.key(unit, min_count, size)}.json"
     with suppress(BadInput):  # none yet, or a damaged one
         return load_vocabulary(path)
     vocabulary = build_vocabulary(unit, meter.watch(part.chunks()), min_count=min_count, size=size)
-    _make_folder(path.parent)
     save_vocabulary(vocabulary, path)
     return vocabulary
 
 
 def _kept_tokens(part: _Part, vocabulary: Vocabulary, meter: _Meter) -> TokenFile:
-    folder = cache_folder() / "tokens" / part.key(fingerprint(vocabulary))
+    folder = cached("tokens", part.key(fingerprint(vocabulary)))
     path, record = folder / "tokens.bin", folder / "tokens.json"
     if not _is_whole(path, record):
-        _make_folder(folder)
         with replacing(path) as beside, beside.open("wb") as file:
             for ids in vocabulary.encode_chunks(meter.watch(part.chunks())):
                 file.write(ids.tobytes())
@@ -192,10 +190,3 @@ def _is_whole(path: Path, record: Path) -> bool:
         return json.loads(record.read_text())["bytes"] == path.stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be made ({error.strerror}); set RECURRA_CACHE to a folder you own") from error

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recurra.data.buckets import Buckets
+from recurra.data.buckets import Buckets, by_length
 
 LENGTHS = np.random.default_rng(0).geometric(0.06, size=2_000)
 
@@ -48,3 +48,9 @@ def test_the_longest_stands_last():
 def test_no_sequences_at_all():
     empty = Buckets([], 32, seed=0, epoch=0)
     assert len(empty) == 0 and empty.padding == 0
+
+
+def test_by_length_from_the_shortest_on():
+    found = by_length([5, 1, 9, 3, 1], 2, None)
+    assert [batch.tolist() for batch in found] == [[1, 4], [3, 0], [2]]
+    assert [batch.tolist() for batch in by_length([5, 1, 9, 3, 1], 3, 8)] == [[1, 4], [3], [0], [2]]

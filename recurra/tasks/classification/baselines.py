@@ -1,7 +1,7 @@
 """The scores to beat: the most frequent class, a Markov model of each class, and a network on a sliding window."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from recurra.metrics.classification import choose_thresholds
 from recurra.metrics.score import Score
 from recurra.tasks.classification.reading import Cases, Part
 from recurra.tasks.classification.scoring import evaluate, scores
+from recurra.tasks.window_run import score_window, train_window
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
@@ -23,9 +24,6 @@ MOST_STEPS = 2_000_000
 
 ORDERS = (1, 2, 3)
 """Of the n-grams, of which those stand beside a model that do best on the dev part."""
-
-WINDOW_SHARE, WINDOW_SECONDS = 0.25, (10.0, 300.0)
-"""The window network trains for this share of the model's own time, but for no less and no more than these."""
 
 SAME = (
     "text", "label", "separator", "encoding", "images", "unit", "lower", "min_count", "vocabulary_size", "longest",
@@ -83,31 +81,11 @@ def score_markov(model: Markov, data: Cases, part: str) -> list[Score]:
 
 def prepare_baselines(run: "Run") -> None:
     """Train the window network on the same data, as a run folder inside the run's."""
-    from recurra.tasks.run import fit
-
-    config = run.config
-    if config.model == "window":
-        return
-    seconds = WINDOW_SHARE * run.folder.metrics()[-1]["seconds"]
-    print("the window network, for comparison", file=sys.stderr)
-    fit(
-        run.task_name,
-        *run.sources.train,
-        dev=run.sources.dev,
-        test=run.sources.test,
-        out=run.path / "baselines" / "window",
-        resume=True,
-        baselines=False,
-        model="window",
-        time_limit=min(max(seconds, WINDOW_SECONDS[0]), WINDOW_SECONDS[1]),
-        **{name: getattr(config, name) for name in SAME},
-    )
+    train_window(run, SAME)
 
 
 def baselines(run: "Run", data: Cases, part: str) -> dict[str, list[Score]]:
     """Scores of the most frequent class, of Markov models, and of the window network where it was trained."""
-    from recurra.tasks.run import load
-
     own: Cases = run.data  # what is counted is the run's own training part, whatever is scored
     found = {"majority": score_majority(own, data, part)}
     if not own.meaning.multilabel:
@@ -116,11 +94,7 @@ def baselines(run: "Run", data: Cases, part: str) -> dict[str, list[Score]]:
             found[name] = score_markov(markov, data, part)
         except BadInput as error:
             print(f"without a Markov model beside it: {error}", file=sys.stderr)
-    window = run.path / "baselines" / "window"
-    if (window / "scores.json").exists():
-        model: Any = load(window).model
-        found[f"window-{run.config.window}"] = evaluate(model, data, part)
-    return found
+    return found | score_window(run, evaluate, data, part)
 
 
 def best_markov(own: Cases) -> tuple[str, Markov]:

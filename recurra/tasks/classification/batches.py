@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recurra.data.buckets import Buckets
+from recurra.data.buckets import Buckets, by_length
 from recurra.tasks.classification.reading import Part
 
 MOST_STEPS = 100_000
@@ -36,7 +36,7 @@ class TrainingBatches:
 
     def __init__(self, part: Part, batch_size: int, *, seed: int, epoch: int) -> None:
         self._part = part
-        self._buckets = Buckets(part.lengths.tolist(), batch_size, seed=seed, epoch=epoch)
+        self._buckets = Buckets(part.lengths, batch_size, seed=seed, epoch=epoch)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -53,11 +53,5 @@ class TrainingBatches:
 
 def scoring_batches(part: Part, batch_size: int) -> Iterator[tuple[np.ndarray, Batch]]:
     """All cases of a part from the shortest to the longest, and which they are."""
-    order = np.argsort(part.lengths, kind="stable")
-    lengths, begin = part.lengths, 0
-    while begin < len(order):
-        end = min(begin + batch_size, len(order))
-        while end - begin > 1 and (end - begin) * lengths[order[end - 1]] > MOST_STEPS:
-            end -= 1
-        yield order[begin:end], collate([part[case] for case in order[begin:end].tolist()])
-        begin = end
+    for cases in by_length(part.lengths, batch_size, MOST_STEPS):
+        yield cases, collate([part[case] for case in cases.tolist()])

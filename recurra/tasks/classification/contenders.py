@@ -1,15 +1,13 @@
 """The models that a comparison of classifiers can name."""
 
-import re
 import time
 from typing import Any
 
 from recurra.baselines.ngram import LARGEST_ORDER
-from recurra.cells import CELLS
-from recurra.errors import unknown
 from recurra.metrics.score import Score
 from recurra.tasks.classification.baselines import fit_markov, score_majority, score_markov
 from recurra.tasks.classification.reading import Cases
+from recurra.tasks.networks import network
 
 NGRAMS = {f"{order}-gram": order for order in range(1, LARGEST_ORDER + 1)}
 
@@ -22,11 +20,7 @@ def contender(name: str) -> dict[str, Any] | None:
     """
     if name in ("majority", "hmm", *NGRAMS):
         return None
-    if name in CELLS:
-        return {"model": "recurrent", "cell": name}
-    if found := re.fullmatch(r"window(-[1-9]\d*)?", name):
-        return {"model": "window"} | ({"window": int(found[1][1:])} if found[1] else {})
-    raise unknown("model", name, ["majority", "hmm", *NGRAMS, "window", *CELLS])
+    return network(name, ("majority", "hmm", *NGRAMS))
 
 
 def count(name: str, data: Cases) -> tuple[int, float, dict[str, list[Score]]]:

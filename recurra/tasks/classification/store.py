@@ -17,7 +17,7 @@ from recurra.data.idx import labels_beside
 from recurra.data.ragged_file import RaggedFile, write_ragged
 from recurra.data.text import files_of
 from recurra.errors import BadInput
-from recurra.files import cache_folder, write_text
+from recurra.files import cached, write_text
 
 FORMAT = 1
 """Part of every key: raise it when the same files would be kept otherwise."""
@@ -67,7 +67,7 @@ def keep_cases(paths: Sequence[Path], columns: CaseColumns) -> Store:
     """
     hashes = {str(path): _digest(path) for path in paths}
     key = _key(list(hashes.items()), columns._asdict())
-    folder = _made(cache_folder() / "cases" / key)
+    folder = cached("cases", key)
     if not (folder / "labels.json").exists():
         _write(folder, read_cases(paths, columns))
     labels = [tuple(found) for found in json.loads((folder / "labels.json").read_text())]
@@ -80,7 +80,7 @@ def keep_tokens(store: Store, encode: Callable[[str], np.ndarray], dtype: np.dty
     Args:
         depends: what ``encode`` depends on.
     """
-    path = _made(cache_folder() / "cases" / store.key) / f"{_key(*depends)}.ragged"
+    path = cached("cases", store.key) / f"{_key(*depends)}.ragged"
     with suppress(OSError, BadInput):  # none yet, or a damaged one
         return RaggedFile(path)
     return write_ragged(path, (encode(store.text(case)) for case in range(len(store))), dtype, 1)
@@ -125,11 +125,3 @@ def _digest(path: Path) -> str:
 
 def _key(*depends: object) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *depends]).encode()).hexdigest()
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be made ({error.strerror}); set RECURRA_CACHE to a folder you own") from error
-    return folder

@@ -11,6 +11,7 @@ from recurra.errors import BadInput
 from recurra.metrics.likelihood import likelihood_scores
 from recurra.metrics.score import Score
 from recurra.tasks.language_model.scoring import characters, evaluate, signature
+from recurra.tasks.window_run import score_window, train_window
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
@@ -19,8 +20,9 @@ MOST_TOKENS = 10_000_000
 """Of the training part that n-grams are counted in: the counts of more would not fit on a small machine."""
 
 ORDER = 5
-WINDOW_SHARE, WINDOW_SECONDS = 0.25, (10.0, 300.0)
-"""The window network trains for this share of the model's own time, but for no less and no more than these."""
+
+SAME = ("unit", "min_count", "vocabulary_size", "hidden_size", "batch_size", "window", "seed", "threads", "device")
+"""The model's options that the window network has too."""
 
 
 def fit_ngram(data: Corpus, order: int) -> KneserNey:
@@ -42,29 +44,7 @@ def score_ngram(model: KneserNey, data: Corpus, part: str) -> list[Score]:
 
 def prepare_baselines(run: "Run") -> None:
     """Train the window network on the same data, as a run folder inside the run's."""
-    from recurra.tasks.run import fit
-
-    config = run.config
-    if config.model == "window":
-        return
-    seconds = WINDOW_SHARE * run.folder.metrics()[-1]["seconds"]
-    print("the window network, for comparison", file=sys.stderr)
-    text, machine = ("unit", "min_count", "vocabulary_size"), ("seed", "threads", "device")
-    fit(
-        run.task_name,
-        *run.sources.train,
-        dev=run.sources.dev,
-        test=run.sources.test,
-        out=run.path / "baselines" / "window",
-        resume=True,
-        baselines=False,
-        model="window",
-        steps=_window_steps(config, run.data),
-        embedding_size=32,
-        learning_rate=5e-3,
-        time_limit=min(max(seconds, WINDOW_SECONDS[0]), WINDOW_SECONDS[1]),
-        **{name: getattr(config, name) for name in (*text, "hidden_size", "batch_size", "window", *machine)},
-    )
+    train_window(run, SAME, steps=_window_steps(run.config, run.data), embedding_size=32, learning_rate=5e-3)
 
 
 def _window_steps(config: Any, data: Corpus) -> int:
@@ -74,8 +54,6 @@ def _window_steps(config: Any, data: Corpus) -> int:
 
 def baselines(run: "Run", data: Corpus, part: str) -> dict[str, list[Score]]:
     """Scores of the unigram (the trivial model), the n-gram, and the window network where it was trained."""
-    from recurra.tasks.run import load
-
     found = {}
     try:
         own = run.data  # n-grams are counted in the run's own training part, whatever is scored
@@ -83,7 +61,4 @@ def baselines(run: "Run", data: Corpus, part: str) -> dict[str, list[Score]]:
             found[name] = score_ngram(fit_ngram(own, order), data, part)
     except BadInput as error:
         print(f"without n-grams beside it: {error}", file=sys.stderr)
-    window = run.path / "baselines" / "window"
-    if (window / "scores.json").exists():
-        found[f"window-{run.config.window}"] = evaluate(load(window).model, data, part)
-    return found
+    return found | score_window(run, evaluate, data, part)

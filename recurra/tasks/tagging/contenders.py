@@ -1,12 +1,10 @@
 """The models that a comparison can name."""
 
-import re
 import time
 from typing import Any
 
-from recurra.cells import CELLS
-from recurra.errors import unknown
 from recurra.metrics.score import Score
+from recurra.tasks.networks import network
 from recurra.tasks.tagging.baselines import COUNTED, pairs, score_counted
 from recurra.tasks.tagging.scoring import Data
 
@@ -19,11 +17,7 @@ def contender(name: str) -> dict[str, Any] | None:
     """
     if name in COUNTED:
         return None
-    if name in CELLS:
-        return {"model": "recurrent", "cell": name}
-    if found := re.fullmatch(r"window(-[1-9]\d*)?", name):
-        return {"model": "window"} | ({"window": int(found[1][1:])} if found[1] else {})
-    raise unknown("model", name, [*COUNTED, "window", *CELLS])
+    return network(name, COUNTED)
 
 
 def count(name: str, data: Data) -> tuple[int, float, dict[str, list[Score]]]:

@@ -55,6 +55,10 @@ class Known:
         """Tags of the model, or any that mark spans, in the form that the given ones have."""
         return marked(spans(tags), len(tags), ends=self.marks == "bioes") if self.marks else list(tags)
 
+    def label(self, tag: str) -> str:
+        """What a tag says of its token, whatever the token's place in a span."""
+        return tag.partition("-")[2] or "O" if self.marks else tag
+
     def alone(self, tag: str) -> str:
         """A tag of the model in the form that the given ones have, whatever stands beside it."""
         return {"E": "I", "S": "B"}.get(tag[0], tag[0]) + tag[1:] if self.marks == "bio" else tag

@@ -46,12 +46,7 @@ def _marked(answer: Answer) -> str:
 
 
 def _draw(folder: Path, found: Sequence[Answer], known: Known, part: str) -> Path:
-    given = [_label(tag, known) for one in found for tag in one.given]
-    predicted = [_label(tag, known) for one in found for tag in one.found]
+    given = [known.label(tag) for one in found for tag in one.given]
+    predicted = [known.label(tag) for one in found for tag in one.found]
     path = folder / f"confusion-{part}.png"
     return draw_confusion(path, given, predicted, title=f"Tags of the {part} part")
-
-
-def _label(tag: str, known: Known) -> str:
-    """Of a token, whatever its place in a span."""
-    return tag.partition("-")[2] or "O" if known.marks else tag

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from recurra.data.buckets import by_length
 from recurra.data.token_store import Labels, Part
 from recurra.metrics.score import Score
 from recurra.metrics.spans import span_f1
-from recurra.models.tagger import Tagger
+from recurra.models.tagger import Sentences, Tagger
 from recurra.tasks.tagging.known import Encoder, Known
 
 MOST_STEPS = 20_000
@@ -39,19 +40,12 @@ class Answer(NamedTuple):
 def tag_rows(model: Tagger, encoder: Encoder, known: Known, rows: Sequence[np.ndarray]) -> list[list[str]]:
     """The best tags of sentences, as they are written, in the order given."""
     device = next(model.parameters()).device
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     found: list[list[str]] = [[] for _ in rows]
-    begin = 0
-    while begin < len(order):
-        end = begin + 1
-        while end < min(begin + BATCH, len(order)) and (end + 1 - begin) * len(rows[order[end]]) <= MOST_STEPS:
-            end += 1
-        batch = order[begin:end]
-        given = encoder.sentences([rows[row] for row in batch])
-        best = model.best(type(given)(*(each.to(device) for each in given))).tolist()
-        for row, tags in zip(batch, best, strict=True):
-            found[row] = known.written([known.tags.names[tag] for tag in tags[: len(rows[row])]])
-        begin = end
+    for numbers in by_length([len(row) for row in rows], BATCH, MOST_STEPS):
+        given = encoder.sentences([rows[number] for number in numbers])
+        best = model.best(Sentences(*(each.to(device) for each in given))).tolist()
+        for number, tags in zip(numbers, best, strict=True):
+            found[number] = known.written([known.tags.names[tag] for tag in tags[: len(rows[number])]])
     return found
 
 

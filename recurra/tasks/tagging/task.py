@@ -158,13 +158,11 @@ def _notes(data: Data) -> list[str]:
     """What a person should know of the tags: spans that are not well formed, and tags that training has not seen."""
     labels, known = data.labels, data.known
     found = _unbalanced(labels.train) if known.marks else []
-    trained = {_label(tag, known) for tag in known.tags.names}
+    trained = {known.label(tag) for tag in known.tags.names}
     for name, part in (("dev", labels.dev), ("test", labels.test)):
         counts = part.counts(part.label)
         unseen = {
-            tag
-            for tag, count in zip(part.kinds[-1], counts, strict=True)
-            if count and _label(tag, known) not in trained
+            tag for tag, count in zip(part.kinds[-1], counts, strict=True) if count and known.label(tag) not in trained
         }
         for number in range(len(part)) if unseen else ():
             for token, tag in enumerate(part.tags(number)):
@@ -173,10 +171,6 @@ def _notes(data: Data) -> list[str]:
                     text = f"the tag {tag!r} is not in the training part; it counts as missed in {name}"
                     found.append(f"{part.place(number, token)}: {text}")
     return found
-
-
-def _label(tag: str, known: Known) -> str:
-    return tag.partition("-")[2] if known.marks else tag
 
 
 def _unbalanced(part: Part) -> list[str]:
