@@ -13,7 +13,7 @@ from recurra.recurrence.fused import Begun, Plans
 from recurra.recurrence.paths import answer, end, obstacle
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, tensors
-from recurra.recurrence.stream import Stream, opened, step
+from recurra.recurrence.stream import Stream, opened, short
 
 
 class Trajectory(NamedTuple):
@@ -100,7 +100,7 @@ class Recurrent(nn.Module):
     def step(self, x: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B O"], State]:
         """One step of a stream: constant memory, whatever came before."""
         cell: Any = self._modules["cell"]  # sooner than by the module's own way
-        found = step(cell, self.plans, x, state)
+        found = short(cell, self.plans, x, state)
         if found is None:
             result = answer(self.cell, self.plans, self._request(x.unsqueeze(1), state, None, None))
             found = result.outputs.squeeze(1), result.state
@@ -166,10 +166,11 @@ def begin(
     reset: Tensor | None = None,
 ) -> Begun | Result:
     """A layer's call up to where its loop runs, for `end`; its result where it goes another way."""
-    if x.shape[1:2] == (1,) and state is not None and lengths is None and reset is None:
-        found = step(layer.cell, layer.plans, x[:, 0], state)
+    if lengths is None and reset is None and not torch.is_grad_enabled() and x.dim() == 3 and x.shape[1] > 0:
+        start = layer.initial_state(len(x)) if state is None else state
+        found = short(layer.cell, layer.plans, x.transpose(0, 1), start, 0)
         if found is not None:
-            return Result(found[0].unsqueeze(1), found[1], None)
+            return Result(found[0].transpose(0, 1), found[1], None)
     request = layer._request(x, state, lengths, reset)
     way = segments.answer if layer.remember == "segments" else paths.begin
     return way(layer.cell, layer.plans, request)

@@ -25,7 +25,7 @@ from recurra.recurrence.packing import Packing, pick
 from recurra.recurrence.paths import begin_packed, end
 from recurra.recurrence.request import Result
 from recurra.recurrence.state import State, map_state
-from recurra.recurrence.stream import step, step_again
+from recurra.recurrence.stream import short, short_again
 
 Input = Tensor | PackedSequence
 Weights = list[dict[str, Tensor]]
@@ -64,7 +64,7 @@ class RNN(nn.RNN):
 
 def _forward(layer: nn.RNNBase, input: Input, hx: State | None, torchs: Callable[..., Any]) -> Any:
     rounded = torch.is_autocast_enabled("cpu")
-    if not rounded and (again := _step_again(layer, input, hx)) is not None:
+    if not rounded and (again := _short_again(layer, input, hx)) is not None:
         return again
     # each attribute is read once in a call: behind one may stand a parametrization
     weights = [dict(chain.from_iterable(_held(layer, name) for name in names)) for names in layer._all_weights]
@@ -113,7 +113,7 @@ def _map(given: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _answer(layer: nn.RNNBase, weights: Weights, input: Input, hx: State | None) -> Any:
     """What torch's forward would return; None where that is to do it."""
-    if not torch.is_grad_enabled() and (found := _single_step(layer, weights, input, hx)) is not None:
+    if not torch.is_grad_enabled() and (found := _short(layer, weights, input, hx)) is not None:
         return found
     if not _takes(layer, weights, input, hx):
         return None
@@ -127,58 +127,75 @@ def _answer(layer: nn.RNNBase, weights: Weights, input: Input, hx: State | None)
     return outputs.squeeze(rows), map_state(lambda leaf: leaf.squeeze(1), last)
 
 
-def _single_step(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tuple[Tensor, State] | None:
-    """One step of a layer that has taken steps like it; None for whatever else is asked."""
-    recurrents, time = _RECURRENTS.get(layer), int(layer.batch_first)
-    if recurrents is None or not isinstance(input, Tensor) or input.shape[time : time + 1] != (1,):
+def _short(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tuple[Tensor, State] | None:
+    """A short call of a layer that has been called before; None for whatever else is asked."""
+    recurrents = _RECURRENTS.get(layer)
+    if recurrents is None:
         return None
 
-    def one(number: int, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+    def one(number: int, x: Tensor, state: State, time: int) -> tuple[Tensor, State] | None:
         recurrent = recurrents[number]
         bind(recurrent.cell, weights[number])
-        return step(recurrent.cell, recurrent.plans, x, state, time)
+        return short(recurrent.cell, recurrent.plans, x, state, time, True)
 
     return _through(layer, input, hx, one)
 
 
-def _step_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
-    """The same, but None also where it is not like the step before, or a weight is not the layer's own."""
-    recurrents = None if hx is None or torch.is_grad_enabled() else _RECURRENTS.get(layer)
+def _short_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
+    """The same, but None also where it is not like the call before, or a weight is not the layer's own."""
+    recurrents = None if torch.is_grad_enabled() else _RECURRENTS.get(layer)
     if recurrents is None or any(each.plans.stepper is None for each in recurrents):
         return None
-    attributes, own, time = vars(layer), layer._parameters, int(layer.batch_first)
+    attributes, own = vars(layer), layer._parameters
     kept = int8(layer) if layer._buffers else ()
 
-    def one(number: int, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+    def one(number: int, x: Tensor, state: State, time: int) -> tuple[Tensor, State] | None:
         recurrent, names = recurrents[number], layer._all_weights[number]
         weights: dict[str, Any] = {_kind(name): own[name] for name in names if name in own and name not in attributes}
         if kept:
             weights |= chain.from_iterable(_held(layer, name) for name in kept if name in names)
         bind(recurrent.cell, weights)
-        return step_again(recurrent.cell, recurrent.plans, x, state, time)
+        return short_again(recurrent.cell, recurrent.plans, x, state, time, True)
 
     return _through(layer, input, hx, one)
 
 
-def _through(
-    layer: nn.RNNBase, input: Any, hx: Any, one: Callable[[int, Tensor, State], tuple[Tensor, State] | None]
-) -> tuple[Tensor, State] | None:
-    """A step of all layers and directions, each by ``one``; None where there is none, or hx is no such layer's."""
+One = Callable[[int, Tensor, State, int], tuple[Tensor, State] | None]
+"""A call of one layer and direction: which one, its input and state, and the dimension of time."""
+
+
+def _through(layer: nn.RNNBase, input: Any, hx: Any, one: One) -> tuple[Tensor, State] | None:
+    """A call of all layers and directions, each by ``one``; None where there is none, or hx is no such layer's."""
+    if not isinstance(input, Tensor) or input.dim() != 3:
+        return None
+    time, x = int(layer.batch_first), input
+    if input.shape[time] != 1:
+        if layer.bidirectional:
+            return None
+        time, x = 0, input.transpose(0, 1) if layer.batch_first else input
+    found = _through_all(layer, x, hx, time, one)
+    turned = found is not None and layer.batch_first and time == 0
+    return (found[0].transpose(0, 1), found[1]) if turned and found is not None else found
+
+
+def _through_all(layer: nn.RNNBase, x: Tensor, hx: Any, time: int, one: One) -> tuple[Tensor, State] | None:
     count, several = len(layer._all_weights), layer.mode == "LSTM"
+    if hx is None:
+        zeros = [x.new_zeros(count, x.shape[1 - time], size) for size in _state_sizes(layer)]
+        hx = tuple(zeros) if several else zeros[0]
     leaves = hx if several and isinstance(hx, tuple | list) else [hx]
-    formed = isinstance(input, Tensor) and input.dim() == 3
-    if not formed or not all(isinstance(leaf, Tensor) and leaf.dim() == 3 and len(leaf) == count for leaf in leaves):
+    if not all(isinstance(leaf, Tensor) and leaf.dim() == 3 and len(leaf) == count for leaf in leaves):
         return None
     if count == 1:
-        return one(0, input, tuple(leaves) if several else hx)
+        return one(0, x, tuple(leaves) if several else hx, time)
     if layer.training and layer.dropout:
         return None
-    x, ends, directions = input, list[Any](), 2 if layer.bidirectional else 1
+    ends, directions = list[Any](), 2 if layer.bidirectional else 1
     starts: Any = list(zip(*(leaf.split(1) for leaf in leaves), strict=True)) if several else hx.split(1)
     for first in range(0, count, directions):
         outputs = []
         for number in range(first, first + directions):
-            found = one(number, x, starts[number])
+            found = one(number, x, starts[number], time)
             if found is None:
                 return None
             outputs.append(found[0])

@@ -1,4 +1,4 @@
-"""Streams: single steps without gradients, where every microsecond around the arithmetic counts."""
+"""Streams and short sequences without gradients, where every microsecond around the arithmetic counts."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,130 +9,176 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.execute import compile_program, memory_for
+from recurra.recurrence.cpu.direct import Direct, Form, is_wide
+from recurra.recurrence.cpu.execute import compile_program, is_little, memory_for
 from recurra.recurrence.cpu.handover import Handover, handover
 from recurra.recurrence.cpu.launch import launch
 from recurra.recurrence.cpu.machine import DTYPES
-from recurra.recurrence.cpu.single import Single
-from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe
+from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe, variant
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.operator import plainly
 from recurra.recurrence.paths import mode, obstacle
+from recurra.recurrence.program import Product, Program
 from recurra.recurrence.request import Request
 from recurra.recurrence.state import State, map_state, tensors
 
-FEW = 4
-"""Rows up to which weights are read where they lie; packing them first pays for more."""
+FEW, DEPTH = 4, 8
+"""Rows up to which weights are read where they lie: so many, or one for so many numbers that their shortest product
+adds up. Packing them first pays for more."""
 
 
-class Steps:
-    """Single steps of few rows, told by their tensors, which `cpu/handover.py` looks at in every step."""
+class Calls:
+    """Short calls, told by their tensors, which `cpu/handover.py` looks at in every call."""
 
     def __init__(self, lowered: Lowered, handover: Handover) -> None:
-        self._lowered, self._structure, self._dtype = lowered, lowered.trace.structure, lowered.trace.dtype
-        self._single = Single(lowered.program, self._dtype, handover)
+        self._lowered, self._handover = lowered, handover
+        self._structure, self._dtype = lowered.trace.structure, lowered.trace.dtype
         self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
         self._kind, self._nested = type(self._structure), _nesting(self._structure)
         self._how = recipe(lowered, lowered.program)
+        depths = [node.depth for node in lowered.program.nodes if isinstance(node, Product)]
+        self._few = max(FEW, min(depths, default=0) // DEPTH)
+        self._known: dict[tuple[Program, bool], Direct] = {}
+        self._last: Direct | None = None
+        self._rounds = False  # whether the last call would go another way under autocast
 
-    def again(self, x: Any, state: Any, weights: list[Tensor], time: int | None = None) -> tuple[Tensor, State] | None:
-        """A step like the one before; None for any other.
+    def again(
+        self, x: Any, state: Any, weights: list[Tensor], time: int | None = None, lead: bool = False
+    ) -> tuple[Tensor, State] | None:
+        """A call like the one before; None for any other.
 
         Args:
-            time: the dimension of time that x has, of length one; the state then has such a one at the front.
+            time, lead: see `Form`.
         """
-        if type(state) is not self._kind or not self._whole:
+        direct = self._last
+        if direct is None or type(state) is not self._kind or not self._whole:
+            return None
+        if self._rounds and torch.is_autocast_enabled("cpu"):
             return None
         given = [x, state] if self._kind is Tensor else [x, *state]
-        new = self._single.again(given, weights, time)
+        new = direct.again(given, weights, time, lead)
         return None if new is None else (new.pop(), self._nested(new))
 
-    def first(self, x: Any, state: State, weights: list[Tensor], time: int | None) -> tuple[Tensor, State] | None:
-        """A step that the program has been found to stand for; None where a tensor is not one of torch's own."""
-        rows = next(tensors(state)).shape[0 if time is None else 1]
-        if self._whole:
-            new = self._single.first([*tensors(x), *tensors(state)], weights, rows, time)
-            return None if new is None else (new.pop(), self._nested(new))
-        if time is not None:
+    def first(self, x: Any, state: State, weights: list[Tensor], form: Form) -> tuple[Tensor, State] | None:
+        """A call that the program has been found to stand for; None where that goes another way, or a tensor is not one
+        of torch's own."""
+        if not self._whole and form.time is not None:
             return None
+        direct = self._direct(form)
+        if direct is None:
+            return None
+        if self._whole:
+            self._last, self._rounds = direct, _rounds(form)
+            new = direct.first([*tensors(x), *tensors(state)], weights, form)
+            return None if new is None else (new.pop(), self._nested(new))
         sequences = features(x, 1, self._how.sequences, self._dtype)
-        new = self._single.first(sequences + features(state, 1, self._how.states, self._dtype), weights, rows)
+        new = direct.first(sequences + features(state, 1, self._how.states, self._dtype), weights, form)
         if new is None:
             return None
         count = len(self._how.states)
         return joined(new[count:], self._how.output_shape), nested(self._how, new[:count], self._structure)
 
+    def _direct(self, form: Form) -> Direct | None:
+        if _rounds(form) and torch.is_autocast_enabled("cpu"):
+            return None
+        single, program = form.steps == 1, self._lowered.program
+        packed = not (single and form.rows <= self._few) and is_wide(program, self._dtype)
+        if not single:
+            if not packed:
+                return None
+            program = variant(program, False, False, False, gathered=True)
+        if (program, packed) not in self._known:
+            self._known[program, packed] = Direct(program, self._dtype, self._handover, single, packed)
+        found = self._known[program, packed]
+        return found if found.whole else None
+
+
+def _rounds(form: Form) -> bool:
+    """Whether a call has products of rounded operands under autocast: all but steps of few rows."""
+    return form.steps > 1 or form.rows > FEW
+
 
 class Stepper:
-    """The single steps of one plan, with the cell's weights as they are; that nothing else of the cell has changed is
+    """The short calls of one plan, with the cell's weights as they are; that nothing else of the cell has changed is
     made sure of every time."""
 
     def __init__(self, plan: Plan, handover: Handover) -> None:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
         self.plan, self.cell = plan, plan.cell
-        self._steps, self._read = Steps(lowered, handover), weights.read
+        self._calls, self._read = Calls(lowered, handover), weights.read
         guard = lowered.trace.guard
         self._holds = guard.attributes_hold if weights.all else guard.holds
 
-    def again(self, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
-        """A step like the one before, of the cell as it was then; None for any other."""
-        return self._steps.again(x, state, self._read(), time) if self._holds() else None
+    def again(self, x: Any, state: Any, time: int | None, lead: bool) -> tuple[Tensor, State] | None:
+        """A call like the one before, of the cell as it was then; None for any other."""
+        return self._calls.again(x, state, self._read(), time, lead) if self._holds() else None
 
-    def first(self, x: Any, state: State, time: int | None) -> tuple[Tensor, State] | None:
-        """A step that the plan has been found to stand for; None where a tensor is not one of torch's own."""
-        return self._steps.first(x, state, self._read(), time)
+    def first(self, x: Any, state: State, form: Form) -> tuple[Tensor, State] | None:
+        """A call that the plan has been found to stand for; None where it goes another way."""
+        return self._calls.first(x, state, self._read(), form)
 
 
-def step(
-    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None = None
+def short(
+    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None = None, lead: bool = False
 ) -> tuple[Tensor, State] | None:
-    """A single step; None where it has to go by `paths.answer`: with gradients, for more than a few rows, for a cell
-    that prepares its inputs, or the first time.
+    """A single step, or a sequence with little to compute; None where it has to go by `paths.answer`: with gradients,
+    for a cell that prepares its inputs, or the first time.
 
     Args:
-        time: the dimension of time that x has, of length one; the state's tensors then have such a one at the front.
+        time: the dimension of time that x has, 0 where it has more than one step; None for a step without.
+        lead: whether the state's tensors have a dimension of one at the front.
     """
-    if not _may_step():
+    if not _may_be_short():
         return None
-    found = _again(cell, plans, x, state, time)
-    return _first_step(cell, plans, x, state, time) if found is None else found
+    found = _again(cell, plans, x, state, time, lead)
+    return _first(cell, plans, x, state, time, lead) if found is None else found
 
 
-def step_again(cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
-    """The same, but None also for a step that is not like the one before; x and state may be anything."""
-    return _again(cell, plans, x, state, time) if _may_step() else None
+def short_again(
+    cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None, lead: bool
+) -> tuple[Tensor, State] | None:
+    """The same, but None also for a call that is not like the one before; x and state may be anything."""
+    return _again(cell, plans, x, state, time, lead) if _may_be_short() else None
 
 
-def _may_step() -> bool:
+def _may_be_short() -> bool:
     return not torch.is_grad_enabled() and not torch.compiler.is_compiling() and mode() is None
 
 
-def _again(cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None) -> tuple[Tensor, State] | None:
-    stepper = plans.stepper
-    return None if stepper is None or stepper.cell is not cell else stepper.again(x, state, time)
-
-
-def _first_step(
-    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None
+def _again(
+    cell: nn.Module, plans: Plans, x: Any, state: Any, time: int | None, lead: bool
 ) -> tuple[Tensor, State] | None:
-    flat, states = x, state
-    if time is not None:
-        flat, states = x.select(time, 0), map_state(lambda leaf: leaf.select(0, 0), state)
+    stepper = plans.stepper
+    return None if stepper is None or stepper.cell is not cell else stepper.again(x, state, time, lead)
+
+
+def _first(
+    cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None, lead: bool
+) -> tuple[Tensor, State] | None:
+    flat = x if time is None else x.select(time, 0)
+    states = map_state(lambda leaf: leaf.select(0, 0), state) if lead else state
     leaves = [flat, *tensors(states)]
     if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != flat.shape[0] for leaf in leaves):
         return None
-    plan = plans.known(cell, flat, states, 1) if flat.shape[0] <= FEW else None
-    if plan is None or plan.lowered is None or plan.fault:
-        return None
-    if (plan.lowered.program.text, False, False) not in plan.checked:
+    plan, form = plans.known(cell, flat, states, 1), Form(1 if time is None else x.shape[time], len(flat), time, lead)
+    if plan is None or plan.lowered is None or plan.fault or not _is_short(plan, plan.lowered.program, form):
         return None
     if plans.stepper is None or plans.stepper.plan is not plan:
         found = handover()
         if found is None:
             return None
         plans.stepper = Stepper(plan, found)
-    return plans.stepper.first(x, state, time)
+    return plans.stepper.first(x, state, form)
+
+
+def _is_short(plan: Plan, program: Program, form: Form) -> bool:
+    """Whether a call is a single step, or has little to compute, and has been compared with the reference."""
+    if form.steps > 1:
+        if program.int8 or not is_little(program, form.steps, form.rows):
+            return False
+        program = variant(program, False, False, False, gathered=True)
+    return (program.text, False, False) in plan.checked
 
 
 def opened(cell: nn.Module, plans: Plans, request: Request, x: Tensor) -> "Stream":
@@ -170,7 +216,7 @@ class Stream:
         frozen = partial(torch.clone, memory_format=torch.contiguous_format)
         self._weights = [frozen(weight.detach()) for weight in weights.read()]
         found = handover() if self._batch <= FEW else None
-        self._few = None if found is None else Steps(lowered, found)
+        self._few = None if found is None else Calls(lowered, found)
         self._many = Packed(lowered, self._weights, self._batch) if found is None else None
 
     def step(self, x: Tensor) -> Tensor:
@@ -190,7 +236,8 @@ class Stream:
             if leaf.shape != (self._batch, *view.shape[1:]) or leaf.dtype != view.dtype:
                 wanted = (self._batch, *view.shape[1:])
                 raise ValueError(f"the stream takes {wanted} of {view.dtype}, got {tuple(leaf.shape)} of {leaf.dtype}")
-        found = None if self._few is None else self._few.first(x, self.state, self._weights, None)
+        form = Form(1, self._batch, None, False)
+        found = None if self._few is None else self._few.first(x, self.state, self._weights, form)
         if found is None:
             self._many = self._many or Packed(self._lowered, self._weights, self._batch)
             found = self._many.step(x, self.state)

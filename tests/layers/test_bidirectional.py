@@ -103,7 +103,8 @@ RESETS = torch.rand(B, T, generator=torch.Generator().manual_seed(2)) < 0.3
 @pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)
 @pytest.mark.parametrize("reset", [None, RESETS], ids=["whole", "reset"])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
-def test_directions_side_by_side_give_the_bits_of_one_after_the_other(cells, lengths, reset):
+def test_directions_side_by_side_give_the_bits_of_one_after_the_other(monkeypatch, cells, lengths, reset):
+    monkeypatch.setattr("recurra.recurrence.stream.is_little", lambda *_: False)
     torch.manual_seed(0)
     layer = Bidirectional(*map(Recurrent, cells()))
     x = torch.randn(B, T, F, requires_grad=True)

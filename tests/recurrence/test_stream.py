@@ -15,6 +15,8 @@ from recurra.recurrence.state import State, tensors
 
 BOUNDS = {torch.float32: 2e-6, torch.float64: 1e-14}
 FUSED = [name for name in CELLS if name != "mlstm"]
+LONG = {("lru", torch.float32), ("lru", torch.float64), ("lstmp", torch.float32)}
+"""Complex states, and a product of fewer numbers than a vector has: these never go the short way."""
 
 
 def layer_and_sequence(name: str, dtype: torch.dtype, rows: int) -> tuple[Recurrent, torch.Tensor]:
@@ -23,7 +25,7 @@ def layer_and_sequence(name: str, dtype: torch.dtype, rows: int) -> tuple[Recurr
 
 
 @pytest.mark.parametrize("name", FUSED)
-@pytest.mark.parametrize(("dtype", "rows"), [(torch.float32, 1), (torch.float64, 3)])
+@pytest.mark.parametrize(("dtype", "rows"), [(torch.float32, 1), (torch.float64, 3), (torch.float32, 21)])
 def test_steps_give_what_the_sequence_gives(name: str, dtype: torch.dtype, rows: int) -> None:
     layer, x = layer_and_sequence(name, dtype, rows)
     with torch.no_grad():
@@ -38,6 +40,78 @@ def test_steps_give_what_the_sequence_gives(name: str, dtype: torch.dtype, rows:
     torch.testing.assert_close(torch.stack(outputs, dim=1), whole, rtol=0, atol=bound)
     for one, other in zip(tensors(state), tensors(last), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=BOUNDS[dtype] * max(1.0, float(other.abs().max())))
+
+
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize(("dtype", "rows"), [(torch.float32, 1), (torch.float64, 3)])
+def test_short_sequences_give_what_the_cell_gives(name: str, dtype: torch.dtype, rows: int) -> None:
+    layer, x = layer_and_sequence(name, dtype, rows)
+    with torch.no_grad():
+        after = layer.initial_state(rows)
+        for count in (6, 2, 5, 6):
+            for state in (after, None):
+                found, last = layer(x[:, :count], state)
+                outputs, after = [], layer.initial_state(rows) if state is None else state
+                for t in range(count):
+                    output, after = layer.cell(x[:, t], after)
+                    outputs.append(output)
+                want = torch.stack(outputs, dim=1)
+                bound = 10 * BOUNDS[dtype] * max(1.0, float(want.abs().max()))
+                torch.testing.assert_close(found, want, rtol=0, atol=bound)
+                for one, other in zip(tensors(last), tensors(after), strict=True):
+                    torch.testing.assert_close(one, other, rtol=0, atol=bound)
+    if (name, dtype) not in LONG:
+        assert not layer.plans.stepper._calls._last.single
+
+
+def test_a_short_sequence_sees_every_edit_of_the_weights() -> None:
+    layer, x = layer_and_sequence("lstm", torch.float64, 1)
+    with torch.no_grad():
+        before = [layer(x)[0] for _ in range(3)][-1]
+        layer.cell.g.W_x.data.mul_(2)
+        after = layer(x)[0]
+        want = layer.step(x[:, 0], layer.initial_state(1))[0]
+    torch.testing.assert_close(after[:, 0], want, rtol=0, atol=1e-15)
+    assert not torch.equal(before, after)
+
+
+@torch.no_grad()
+def test_short_sequences_of_any_strides_take_turns_with_steps() -> None:
+    layer, x = layer_and_sequence("gru", torch.float64, 4)
+    want, last = layer(x)
+    apart = torch.stack([x, x], dim=3)[..., 1]
+    time_first = x.transpose(0, 1).contiguous().transpose(0, 1)
+    for given in (x, apart, time_first, x):
+        found, state = layer(given)
+        torch.testing.assert_close(found, want, rtol=0, atol=1e-15)
+        torch.testing.assert_close(state, last, rtol=0, atol=1e-15)
+        assert_same_step(layer, x[:, 0], layer.initial_state(4))
+
+
+@torch.no_grad()
+def test_what_a_short_sequence_gives_may_be_edited_in_place() -> None:
+    layer, x = layer_and_sequence("elman", torch.float64, 2)
+    for _ in range(3):
+        output, state = layer(x)
+        kept = output.clone()
+        for leaf in tensors(state):
+            leaf.zero_()
+        assert torch.equal(output, kept)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("steps", [1, 6])
+def test_under_autocast_only_steps_of_few_rows_are_exact(steps: int) -> None:
+    torch.manual_seed(0)
+    layer, x = Recurrent(CELLS["lstm"](32, 32)), torch.randn(20, steps, 32)
+    state = layer.initial_state(20)
+    for _ in range(3):
+        exact, _ = layer(x, state)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, _ = layer(x, state)
+    few, _ = layer(x, state)
+    assert torch.equal(few, exact) and not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.02)
 
 
 def test_a_step_sees_every_edit_of_the_weights() -> None:
@@ -241,14 +315,15 @@ def test_a_step_looks_at_what_it_is_given(stream: bool) -> None:
 
 
 @torch.no_grad()
-def test_threads_may_step_the_same_layer() -> None:
+@pytest.mark.parametrize("steps", [1, 3])
+def test_threads_may_step_the_same_layer(steps: int) -> None:
     layer, x = stepped("gru", 3)
 
     def run(seed: int) -> torch.Tensor:
         with torch.no_grad():
             state = layer.initial_state(3)._replace(h=torch.full((3, 19), seed / 9, dtype=torch.float64))
             for t in range(200):
-                output, state = layer.step(x[:, t % 6], state)
+                output, state = layer(x[:, t % 4 : t % 4 + steps], state)
         return output
 
     want = [run(seed) for seed in range(8)]

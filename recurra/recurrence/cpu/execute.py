@@ -229,6 +229,12 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     return many or steps * batch * elements < LITTLE[False]
 
 
+def is_little(program: Program, steps: int, batch: int) -> bool:
+    """Whether there is so little to do that what comes before and after the loop takes as long."""
+    elements = sum(prod(shape) for shape in program.weights) + sum(node.width for node in program.nodes)
+    return steps * batch * elements < LITTLE[False]
+
+
 LITTLE = {False: 15_000_000, True: 50_000_000}
 """Multiplications of what it takes to call torch, and for pairs to round and stack the weights."""
 

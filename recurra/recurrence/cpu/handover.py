@@ -24,8 +24,8 @@ DONE, UNLIKE, SCATTERED = 0, 1, 2
 TABLE = ("tensors", "expected*", "entries", "entry*", "copies", "copy*", "words*", "loop", "parallel")
 """What is given besides the tensors. ``tensors``: how many these are; ``expected``: for each, what `expected` says;
 ``entry``: for each address among the loop's arguments the place of its word, the tensor, and bytes behind its start;
-``copy``: for each copy to make when the loop has run its source and target among the tensors, and its bytes; ``words``:
-the loop's arguments; ``parallel``: what opens a parallel region."""
+``copy``: for each copy to make when the loop has run its source among the tensors, bytes behind its start, its target
+and its size; ``words``: the loop's arguments; ``parallel``: what opens a parallel region."""
 
 
 def expected(shape: tuple[int, ...], dtype: torch.dtype) -> list[int]:
@@ -147,7 +147,7 @@ class _Emitter:
         """The addresses, into the loop's arguments."""
 
         def one(index: Value) -> None:
-            place, tensor, offset = self._three(self.table["entry"], index)
+            place, tensor, offset = self._several(3, self.table["entry"], index)
             address = self.builder.add(self._word(self.addresses, tensor), offset)
             self.builder.store(address, self._place(self.table["words"], place))
 
@@ -171,8 +171,9 @@ class _Emitter:
         memcpy = ir.Function(self.module, kind, "llvm.memcpy.p0.p0.i64")
 
         def one(index: Value) -> None:
-            source, target, size = self._three(self.table["copy"], index)
-            places = [self.builder.inttoptr(self._word(self.addresses, each), POINTER) for each in (target, source)]
+            source, offset, target, size = self._several(4, self.table["copy"], index)
+            begin = self.builder.add(self._word(self.addresses, source), offset)
+            places = [self.builder.inttoptr(each, POINTER) for each in (self._word(self.addresses, target), begin)]
             self.builder.call(memcpy, [*places, size, flag(0)])
 
         repeat(self.builder, int64(0), self.table["copies"], one)
@@ -181,9 +182,9 @@ class _Emitter:
         with self.builder.if_then(self.builder.not_(holds)):
             self.builder.ret(int64(answer))
 
-    def _three(self, table: Value, index: Value) -> list[Value]:
-        start = self.builder.mul(index, int64(3))
-        return [self._word(table, self.builder.add(start, int64(i))) for i in range(3)]
+    def _several(self, count: int, table: Value, index: Value) -> list[Value]:
+        start = self.builder.mul(index, int64(count))
+        return [self._word(table, self.builder.add(start, int64(i))) for i in range(count)]
 
     def _word(self, words: Value, index: Index, kind: ir.Type = INT64) -> Value:
         return self.builder.load(self._place(words, index), typ=kind)

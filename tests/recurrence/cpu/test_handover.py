@@ -22,7 +22,7 @@ def hand_over(tensors: list[object]) -> tuple[int, list[int]]:
     ran: list[int] = []
     loop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: ran.extend(words))
     look = [word for shape in SHAPES for word in expected(shape, torch.float32)]
-    entries, copies = [10, 2, 0, 12, 0, 8], [0, 1, 4]
+    entries, copies = [10, 2, 0, 12, 0, 8], [0, 16, 1, 4]
     arrays = {
         name: (ctypes.c_int64 * len(given))(*given)
         for name, given in {"expected*": look, "entry*": entries, "copy*": copies}.items()
@@ -46,7 +46,7 @@ def test_addresses_are_filled_in_and_results_copied() -> None:
     answer, words = hand_over(tensors)
     assert answer == DONE and words[3] == 1  # alone
     assert words[10] == tensors[2].data_ptr() and words[12] == tensors[0].data_ptr() + 8
-    assert tensors[1] == tensors[0][0, 0]
+    assert tensors[1] == tensors[0][1, 1]
 
 
 @pytest.mark.parametrize(
