@@ -335,8 +335,9 @@ def stacked(blocks: Sequence[Tensor]) -> Tensor:
         together = block.data_ptr() == end and block.untyped_storage().data_ptr() == memory
         if not together or block.stride() != stride:
             return torch.cat(list(blocks))
-        height += len(block)
-        end += len(block) * stride[0] * block.element_size()
+        rows = block.shape[0]  # len takes ten times as long
+        height += rows
+        end += rows * stride[0] * block.element_size()
     return first.as_strided((height, *first.shape[1:]), stride, first.storage_offset())
 
 

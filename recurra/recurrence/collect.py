@@ -153,7 +153,7 @@ def _assembled(how: Assembling, terms: Mapping[int, Tensor], weight: Tensor) -> 
     """The gradient of one weight from its terms."""
     own = [terms[position] for position in how.positions]
     # what is added up may be one number for all of a block
-    if how.whole and all(len(term) == rows.size for term, (rows, *_) in zip(own, how.blocks, strict=True)):
+    if how.whole and all(term.shape[0] == rows.size for term, (rows, *_) in zip(own, how.blocks, strict=True)):
         return stacked(own)
     total = torch.zeros_like(weight)
     for spans, term in zip(how.blocks, own, strict=True):
