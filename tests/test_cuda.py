@@ -7,6 +7,9 @@ import torch
 
 import recurra
 from recurra.cells import CELLS
+from recurra.decoding.beam import beam_search
+from recurra.decoding.greedy import greedy
+from recurra.decoding.penalties import wu
 from recurra.recurrence.state import map_state, tensors
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -65,3 +68,19 @@ def test_a_language_model_is_fitted_on_the_gpu(tmp_path):
     assert json.dumps(scores)
     again = recurra.load(tmp_path / "run")
     assert isinstance(again.sample("the "), str)
+
+
+def test_a_search_finds_on_the_gpu_what_it_finds_on_the_cpu():
+    logits = torch.randn(40, 40, generator=torch.manual_seed(0), dtype=torch.float64)
+
+    def step(tokens, state):
+        return logits.to(tokens.device)[tokens], state
+
+    found = []
+    for device in ("cpu", "cuda"):
+        tokens, state = torch.tensor([1, 2, 3], device=device), torch.zeros(3, 1, device=device)
+        options = dict(end=0, maximum=torch.tensor([5, 9, 7]), minimum=3, banned=[7], prefixes=[[], [4, 5], [6]])
+        searched = beam_search(step, tokens, state, beam=4, n_best=4, penalty=wu(0.6), **options)
+        found.append([*sum(searched, []), *greedy(step, tokens, state, **options)])
+    assert [each.tokens for each in found[0]] == [each.tokens for each in found[1]]
+    assert [each.score for each in found[0]] == pytest.approx([each.score for each in found[1]], rel=1e-12)

@@ -24,7 +24,7 @@ def beam_search(
     *,
     beam: int,
     end: int | None,
-    maximum: int | Int[Tensor, " B"],
+    maximum: int | Tensor,
     minimum: int = 1,
     n_best: int = 1,
     penalty: Penalty = no_penalty,
@@ -53,8 +53,8 @@ def beam_search(
         state: before ``tokens``.
         beam: K.
         end: the token that completes a hypothesis; None if there is none.
-        maximum: most tokens, the end token included, of all sources or of each. A hypothesis that has as many is cut,
-            and ranks with the finished ones.
+        maximum: most tokens, the end token included, of all sources or ``(B,)`` of each. A hypothesis that has as
+            many is cut, and ranks with the finished ones.
         minimum: least tokens of a hypothesis, the end token included.
         n_best: how many to return, at most ``beam``; there may be fewer.
         penalty: lp, from lengths to what log-probabilities are divided by.
@@ -68,6 +68,8 @@ def beam_search(
     """
     if not 1 <= n_best <= beam:
         raise ValueError(f"need 1 <= n_best <= beam, got n_best {n_best} and beam {beam}")
+    if coverage is not None and not coverage.beta >= 0:
+        raise ValueError(f"need coverage with beta >= 0, got {coverage.beta}")
     rules = make_rules(tokens, end, minimum, maximum, banned, prefixes)
     if not len(tokens):
         return []

@@ -19,7 +19,7 @@ def greedy(
     state: State,
     *,
     end: int | None,
-    maximum: int | Int[Tensor, " B"],
+    maximum: int | Tensor,
     minimum: int = 1,
     banned: Banned = (),
     prefixes: Sequence[Sequence[int]] | None = None,
@@ -31,7 +31,8 @@ def greedy(
         tokens: what the hypotheses begin after, for instance a start token.
         state: before ``tokens``.
         end: the token that completes a hypothesis; None if there is none.
-        maximum: most tokens, the end token included, of all rows or of each. A hypothesis that has as many is cut.
+        maximum: most tokens, the end token included, of all rows or ``(B,)`` of each. A hypothesis that has as many
+            is cut.
         minimum: least tokens of a hypothesis, the end token included.
         banned: tokens that are never chosen, or a function from the position to those not chosen there.
         prefixes: tokens of each row that come first whatever their probability, banned or not.

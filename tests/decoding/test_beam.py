@@ -251,6 +251,7 @@ def test_logits_that_are_no_numbers_are_refused(bad, position):
         ({"n_best": 3}, "n_best 3 and beam 2"),
         ({"maximum": 0}, "need 1 <= minimum <= maximum"),
         ({"maximum": torch.tensor([3, 1]), "minimum": 2}, "need 1 <= minimum <= maximum"),
+        ({"maximum": torch.tensor([3])}, r"need one maximum or one for each of 2 rows, got \(1,\)"),
         ({"end": 4}, r"need end and banned tokens from 0 to 3, got \[4\]"),
         ({"banned": [-1]}, r"need end and banned tokens from 0 to 3, got \[-1, 0\]"),
         ({"prefixes": [[1]]}, "need a prefix for each of 2 rows, got 1"),
@@ -258,6 +259,7 @@ def test_logits_that_are_no_numbers_are_refused(bad, position):
         ({"prefixes": [[], [1] * 5]}, "prefix of row 1: need at most 4 tokens"),
         ({"prefixes": [[4], []]}, "need forced tokens from 0 to 3, got 4"),
         ({"penalty": lambda lengths: lengths - 1}, "need a penalty above 0"),
+        ({"coverage": COVERAGE._replace(beta=-0.1)}, "need coverage with beta >= 0, got -0.1"),
     ],
 )
 def test_arguments_out_of_range_are_refused(options, message):
