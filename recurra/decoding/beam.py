@@ -161,7 +161,10 @@ class _Search:
     def _cover(self, coverage: Coverage, state: State) -> Float[Tensor, " R"]:
         weights = coverage.attention(state).to(self._totals.dtype)
         self._paid = weights if self._paid is None else self._paid + weights
-        return coverage.penalty(self._paid, state)
+        penalty = coverage.penalty(self._paid, state)
+        if penalty.isnan().any():
+            raise ValueError(f"need attention weights, got NaN at position {len(self.grown) - 1}")
+        return penalty
 
     def _keep(self, kept: Tensor, growth: Growth, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Go on with these of the hypotheses ``(S, K)`` alone: their tokens and the rows that they extend."""

@@ -244,6 +244,21 @@ def test_logits_that_are_no_numbers_are_refused(bad, position):
         beam_search(step, starts(2), state, beam=2, end=None, maximum=4)
 
 
+def test_attention_that_is_no_number_is_refused_where_it_counts():
+    model, state = Translator(), Translator().start(2)  # one position of five is the first source's, two the second's
+
+    def nan_from(position):
+        def attention(state):
+            return state.attention.index_fill(1, torch.arange(position, 5), math.nan)
+
+        return dict(beam=2, end=END, maximum=4, coverage=COVERAGE._replace(attention=attention))
+
+    found = beam_search(model.step, starts(2), state, **nan_from(2))
+    assert found == beam_search(model.step, starts(2), state, beam=2, end=END, maximum=4, coverage=COVERAGE)
+    with pytest.raises(ValueError, match="need attention weights, got NaN at position 0"):
+        beam_search(model.step, starts(2), state, **nan_from(1))
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
