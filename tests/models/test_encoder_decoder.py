@@ -1,0 +1,131 @@
+"""Encoders and decoders: streams beside whole sequences, padding, the order of reading, and a task they learn."""
+
+import pytest
+import torch
+from torch import nn
+
+from recurra.cells import GRU, LSTM
+from recurra.layers import Bidirectional, Recurrent, Stack
+from recurra.layers.attention import AdditiveAttention, DotAttention
+from recurra.models.encoder_decoder import Bridge, Decoder, Encoder
+from recurra.recurrence.state import select, tensors
+
+WORDS, E, H = 11, 4, 6
+
+
+def stack(size, hidden=H):
+    return Stack(Recurrent(LSTM(size, hidden)), Recurrent(GRU(hidden, hidden)))
+
+
+def decoder(attention, feeding=False):
+    torch.manual_seed(0)
+    kinds = {"none": None, "dot": DotAttention(H, 5), "additive": AdditiveAttention(H, 5, 7)}
+    model = Decoder(
+        WORDS, E, stack(E + (8 if feeding else 0)), H, attention=kinds[attention], memory_size=5, hidden_size=8,
+        feeding=feeding,
+    )  # fmt: skip
+    return model.double()
+
+
+def started(model, rows=3):
+    draw = torch.manual_seed(1)
+    values = torch.randn(rows, 4, 5, generator=draw, dtype=torch.float64)
+    memory = () if model.attention is None else model.attention.remember(values, torch.tensor([4, 2, 3])[:rows])
+    return model.begin(model.layers.initial_state(rows), memory)
+
+
+def tokens(rows=3, steps=5):
+    return torch.randint(WORDS, (rows, steps), generator=torch.manual_seed(2))
+
+
+kinds = pytest.mark.parametrize(
+    ("attention", "feeding"), [("none", False), ("dot", False), ("additive", False), ("dot", True)]
+)
+
+
+@kinds
+def test_steps_give_what_the_whole_sequence_gives(attention, feeding):
+    model, given = decoder(attention, feeding), tokens()
+    hidden, last = model.hidden(given, started(model))
+    state, found = started(model), []
+    for token in given.unbind(1):
+        logits, state = model.step(token, state)
+        found.append(logits)
+    torch.testing.assert_close(torch.stack(found, 1), model.output(hidden), rtol=1e-12, atol=1e-14)
+    for one, other in zip(tensors(state.layers), tensors(last.layers), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
+@kinds
+def test_rows_can_be_chosen_from_a_state(attention, feeding):
+    model, given = decoder(attention, feeding), tokens()
+    rows = torch.tensor([2, 0, 2])
+    whole = model.output(model.hidden(given, started(model))[0])
+    chosen = model.output(model.hidden(given[rows], select(started(model), rows))[0])
+    torch.testing.assert_close(chosen, whole[rows], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+def test_weights_are_those_that_made_the_contexts(feeding):
+    model, given = decoder("dot", feeding), tokens()
+    state = started(model)
+    weights = model.weights(given, state)
+    assert weights.shape == (3, 5, 4)
+    torch.testing.assert_close(weights.sum(2), torch.ones(3, 5, dtype=torch.float64))
+    if not feeding:
+        outputs, _ = model.layers(model.embedding(given), state.layers)
+        torch.testing.assert_close(weights, model.attention(outputs, state.memory).weights, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_source_read_backwards_gives_its_outputs_in_order(both):
+    torch.manual_seed(0)
+    layers = Bidirectional(Recurrent(GRU(E, H)), Recurrent(GRU(E, H))) if both else Recurrent(GRU(E, H))
+    plain, turned = Encoder(WORDS, E, layers), Encoder(WORDS, E, layers, reversed=True)
+    turned.load_state_dict(plain.state_dict())
+    source, lengths = tokens(2, 4), torch.tensor([4, 2])
+    found, _ = turned(source, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        back, _ = plain(source[row : row + 1, :length].flip(1), lengths[row : row + 1])
+        torch.testing.assert_close(found[row : row + 1, :length], back.flip(1))
+
+
+def test_a_bridge_starts_every_tensor_of_a_state():
+    layers, vectors = stack(E), torch.randn(3, 7)
+    bridge = Bridge(7, layers.initial_state(1))
+    state = bridge(vectors, layers.initial_state(3))
+    for leaf, start in zip(tensors(state), bridge.maps, strict=True):
+        torch.testing.assert_close(leaf, torch.tanh(vectors @ start.weight.T + start.bias))
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="feeding needs an attention"):
+        Decoder(WORDS, E, stack(E), H, feeding=True)
+    with pytest.raises(ValueError, match="tied weights need equal sizes, got 4 and 6"):
+        Decoder(WORDS, E, stack(E), H, tied=True)
+    model = decoder("none")
+    with pytest.raises(ValueError, match="a decoder without attention has no weights of it"):
+        model.weights(tokens(), started(model))
+
+
+def test_attention_learns_to_turn_a_sequence_round():
+    """The last token first: without looking back no state of eight units holds eight tokens of eleven so soon."""
+    torch.manual_seed(0)
+    encoder = Encoder(WORDS, 16, Bidirectional(Recurrent(GRU(16, 16)), Recurrent(GRU(16, 16))))
+    model = Decoder(WORDS, 16, Recurrent(GRU(16, 32)), 32, attention=DotAttention(32, 32), memory_size=32)
+    parameters = [*encoder.parameters(), *model.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=0.01)
+    lengths, losses = torch.full((64,), 8), []
+    for _ in range(150):
+        source = torch.randint(1, WORDS, (64, 8))
+        wanted = source.flip(1)
+        before = torch.cat([torch.zeros(64, 1, dtype=torch.int64), wanted[:, :-1]], 1)
+        values, _ = encoder(source, lengths)
+        state = model.begin(model.layers.initial_state(64), model.attention.remember(values, lengths))
+        loss = model.output.cross_entropy(model.hidden(before, state)[0], wanted, divisor=512.0)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 2.2 and losses[-1] < 0.1
