@@ -39,7 +39,7 @@ Running it
     check.py        the first use, compared with the reference
     weights.py      a program's weights, as the cell's parameters are now
     fused.py        from a cell and the user's tensors to a program and its, and back
-    stream.py       single steps without gradients
+    stream.py       short calls without gradients, and streams
     segments.py     long sequences in little memory: segments that are run again
     stepwise.py     the same for a cell that is called step by step
     capture.py      under torch.compile and torch.export

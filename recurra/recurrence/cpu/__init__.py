@@ -26,6 +26,6 @@ The loop
     launch.py       the user's tensors, handed to a loop
     execute.py      a program compiled once, and what is done around its loop
     together.py     several loops side by side
-    handover.py     the tensors of one step, handed over by compiled code
-    single.py       one step of a stream
+    handover.py     the tensors of a short call, handed over by compiled code
+    direct.py       short calls without gradients: steps, and sequences with little to do
 """
