@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 from operator import itemgetter
 from typing import Any
 
@@ -26,6 +27,10 @@ FEW, DEPTH = 4, 8
 """Rows up to which weights are read where they lie: so many, or one for so many numbers that their shortest product
 adds up. Packing them first pays for more."""
 
+ROUNDED = 60_000_000
+"""Multiplications of a step from which products of rounded operands, under autocast, save more than it takes to
+prepare them."""
+
 
 class Calls:
     """Short calls, told by their tensors, which `cpu/handover.py` looks at in every call."""
@@ -37,6 +42,7 @@ class Calls:
         self._kind, self._nested = type(self._structure), _nesting(self._structure)
         self._how = recipe(lowered, lowered.program)
         depths = [node.depth for node in lowered.program.nodes if isinstance(node, Product)]
+        self._elements = sum(prod(shape) for shape in lowered.program.weights if len(shape) == 2)
         self._few = max(FEW, min(depths, default=0) // DEPTH)
         self._known: dict[tuple[Program, bool], Direct] = {}
         self._last: Direct | None = None
@@ -68,7 +74,7 @@ class Calls:
         if direct is None:
             return None
         if self._whole:
-            self._last, self._rounds = direct, _rounds(form)
+            self._last, self._rounds = direct, self._is_rounded(form)
             new = direct.first([*tensors(x), *tensors(state)], weights, form)
             return None if new is None else (new.pop(), self._nested(new))
         sequences = features(x, 1, self._how.sequences, self._dtype)
@@ -79,7 +85,7 @@ class Calls:
         return joined(new[count:], self._how.output_shape), nested(self._how, new[:count], self._structure)
 
     def _direct(self, form: Form) -> Direct | None:
-        if _rounds(form) and torch.is_autocast_enabled("cpu"):
+        if self._is_rounded(form) and torch.is_autocast_enabled("cpu"):
             return None
         single, program = form.steps == 1, self._lowered.program
         packed = not (single and form.rows <= self._few) and is_wide(program, self._dtype)
@@ -92,10 +98,10 @@ class Calls:
         found = self._known[program, packed]
         return found if found.whole else None
 
-
-def _rounds(form: Form) -> bool:
-    """Whether a call has products of rounded operands under autocast: all but steps of few rows."""
-    return form.steps > 1 or form.rows > FEW
+    def _is_rounded(self, form: Form) -> bool:
+        """Whether a call has products of rounded operands under autocast: a sequence, as it has with gradients, or a
+        large step."""
+        return form.steps > 1 or form.rows * self._elements >= ROUNDED
 
 
 class Stepper:
@@ -156,13 +162,20 @@ def _again(
 def _first(
     cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None, lead: bool
 ) -> tuple[Tensor, State] | None:
+    if x.shape == plans.longer:
+        return None
     flat = x if time is None else x.select(time, 0)
     states = map_state(lambda leaf: leaf.select(0, 0), state) if lead else state
     leaves = [flat, *tensors(states)]
     if hasattr(cell, "inputs") or obstacle(leaves) or any(leaf.shape[0] != flat.shape[0] for leaf in leaves):
         return None
     plan, form = plans.known(cell, flat, states, 1), Form(1 if time is None else x.shape[time], len(flat), time, lead)
-    if plan is None or plan.lowered is None or plan.fault or not _is_short(plan, plan.lowered.program, form):
+    if plan is None or plan.lowered is None or plan.fault:
+        return None
+    if form.steps > 1 and not is_little(plan.lowered.program, form.steps, form.rows, DTYPES[plan.lowered.trace.dtype]):
+        plans.longer = x.shape
+        return None
+    if not _is_checked(plan, plan.lowered.program, form):
         return None
     if plans.stepper is None or plans.stepper.plan is not plan:
         found = handover()
@@ -172,11 +185,9 @@ def _first(
     return plans.stepper.first(x, state, form)
 
 
-def _is_short(plan: Plan, program: Program, form: Form) -> bool:
-    """Whether a call is a single step, or has little to compute, and has been compared with the reference."""
+def _is_checked(plan: Plan, program: Program, form: Form) -> bool:
+    """Whether a loop like that of this call has been compared with the reference."""
     if form.steps > 1:
-        if program.int8 or not is_little(program, form.steps, form.rows):
-            return False
         program = variant(program, False, False, False, gathered=True)
     return (program.text, False, False) in plan.checked
 

@@ -17,8 +17,9 @@ from recurra.recurrence.cpu.machine import DTYPES, host, lanes
 from recurra.recurrence.cpu.team import BARRIER_BYTES
 from recurra.recurrence.program import Product, Program
 
-IDLE = 1e-3
-"""Seconds after which the pool's threads sleep, and waking them costs more than they save in a step."""
+IDLE, WAKING = 1e-3, 4_000_000
+"""Seconds after which the pool's threads sleep, and multiplications below which waking them costs more than they
+save in a step."""
 
 SMALLEST_STEP = 200_000
 """Multiplications below which opening a parallel region for one step costs more than it saves."""
@@ -108,7 +109,7 @@ class Direct:
 
     def _run(self, ready: "Ready", given: list[Tensor], weights: list[Tensor]) -> list[Tensor] | None:
         new = list(map(torch.empty_like, ready.like))
-        awake = ready.team > 1 and (not self.single or perf_counter() - ready.last < IDLE)
+        awake = ready.team > 1 and (ready.wakes or perf_counter() - ready.last < IDLE)
         team = min(ready.team, pool.most()) if awake else 1
         answer = self._handover([*given, *weights, *new, *ready.slots], ready.table, team)
         if answer == SCATTERED:
@@ -137,6 +138,7 @@ class Ready:
         like: tensors like those that a call gives, new states and outputs.
         slots: the last of the tensors.
         team: the threads that share a call.
+        wakes: whether they do so if they sleep.
         last: when a call ended.
         table: the address of what the handover is given.
     """
@@ -147,6 +149,8 @@ class Ready:
         self.ways, self.last = (form.time, form.lead), 0.0
         least = SMALLEST_STEP if direct.single else SMALLEST_SHARE
         self.team, by_rows = team_for(compiled.work, rows, least)
+        by_rows = by_rows and not direct.single  # each thread would read, or pack, all weights for one step
+        self.wakes = not direct.single or compiled.work * rows >= WAKING
         outputs = [program.nodes[node].width for node in program.outputs]
         alternating = [state for state in range(len(program.states)) if steps > 1 and state not in compiled.layout.kept]
         shapes = [form.series(width) for width in program.sequences]

@@ -229,10 +229,16 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     return many or steps * batch * elements < LITTLE[False]
 
 
-def is_little(program: Program, steps: int, batch: int) -> bool:
-    """Whether there is so little to do that what comes before and after the loop takes as long."""
-    elements = sum(prod(shape) for shape in program.weights) + sum(node.width for node in program.nodes)
-    return steps * batch * elements < LITTLE[False]
+def is_little(program: Program, steps: int, batch: int, dtype: DType) -> bool:
+    """Whether the loop is all there is to compute, and takes so little time that what comes around it counts."""
+    weights = sum(prod(shape) for shape in program.weights)
+    numbers = weights + sum(node.width for node in program.nodes)
+    little = weights <= CACHED and steps * batch * numbers < SHORT
+    return little and gathers(program, steps, batch, dtype)
+
+
+SHORT = 200_000_000
+"""Multiplications below which the Python around a loop is more than a twentieth of a call."""
 
 
 LITTLE = {False: 15_000_000, True: 50_000_000}
