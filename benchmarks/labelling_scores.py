@@ -7,41 +7,10 @@ Trains what the row needs (resuming what an interrupted call left in FOLDER), an
 Sets come from the catalogue (``recurra data get NAME``), or from the folder ``$RECURRA_DATA``.
 """
 
-import argparse
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from recurra.bench.machine import describe_machine
-from recurra.data.catalogue import locate
-from recurra.files import write_text
-from recurra.tasks.run import Run, fit
-
-RESULTS = Path(__file__).parent / "results" / "labelling_scores.json"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model on a set.
-
-    Args:
-        dev: "train" where all training cases are trained on, and none is left to choose by: the settings were chosen
-            on a part of the training cases, and the best weights are those of the least training loss.
-        wanted: what the median of the seeds is to reach.
-        published: figures of others, with their sources.
-    """
-
-    task: str
-    data: str
-    options: dict[str, Any]
-    wanted: str
-    published: str
-    dev: str | None = None
-    seeds: tuple[int, ...] = (0, 1, 2)
-    baselines: bool = True
-
+from scores import Row, main
 
 TAGGER: dict[str, Any] = dict(threads=1)  # and what `recurra fit tagging` takes where nothing is said
 TEXT: dict[str, Any] = dict(threads=1, unit="pretokenised", cell="gru", dropout=0.5, learning_rate=2e-3)
@@ -172,65 +141,5 @@ ROWS = {
 }
 
 
-def summary(run: Run) -> dict[str, Any]:
-    found = run.scores
-    parts = {part: {each["name"]: each["value"] for each in found["scores"][part]} for part in ("dev", "test")}
-    return {**parts, "seconds": found["seconds"], "parameters": found["parameters"]}
-
-
-def measure(name: str, runs: Path, seeds: list[int]) -> dict[str, Any]:
-    row, found = ROWS[name], []
-    for number, seed in enumerate(seeds):
-        out = runs / f"{name}-{seed}"
-        dev = locate(row.data)["train"] if row.dev == "train" else None
-        run = fit(
-            row.task,
-            row.data,
-            dev=dev,
-            out=out,
-            resume=True,
-            baselines=row.baselines and seed == row.seeds[0],
-            seed=seed,
-            **row.options,
-        )
-        found.append({"seed": seed, **summary(run)})
-        if not number:
-            others = {other: scores for other, scores in run.final_scores().items() if other != "model"}
-            leading = run.final_scores()["model"][0]
-    test = [each["test"][leading.name] for each in found]
-    return {
-        "data": row.data,
-        "options": row.options,
-        "wanted": row.wanted,
-        "published": row.published,
-        "score": f"{leading.name} ({leading.unit})",
-        "signature": leading.signature,
-        "median_test": median(test),
-        "least_test": min(test),
-        "most_test": max(test),
-        "runs": found,
-        "baselines": {other: {each.name: each.value for each in scores} for other, scores in others.items()},
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
-    parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"), help="where runs are kept and resumed")
-    parser.add_argument("--seeds", type=int, nargs="+", default=None)
-    given = parser.parse_args()
-    given.runs.mkdir(parents=True, exist_ok=True)
-    seeds = given.seeds or list(ROWS[given.row].seeds)
-    result = measure(given.row, given.runs, seeds)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results[given.row] = {
-        "command": f"python benchmarks/labelling_scores.py {given.row} --seeds {' '.join(map(str, seeds))}",
-        "machine": describe_machine(),
-        **result,
-    }
-    write_text(RESULTS, json.dumps(results, indent=1) + "\n")
-    print(json.dumps({key: value for key, value in results[given.row].items() if key != "machine"}, indent=1))
-
-
 if __name__ == "__main__":
-    main()
+    main(ROWS, Path(__file__).parent / "results" / "labelling_scores.json", __doc__)
