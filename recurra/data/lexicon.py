@@ -127,7 +127,7 @@ class Lexicon:
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """Readable text, blanks set by rule since the original ones were not kept."""
         decoder = self.decoder()
-        return "".join(decoder.push(token) for token in np.asarray(ids).tolist())
+        return "".join(decoder.push(token) for token in np.asarray(ids).tolist()) + decoder.finish()
 
     def decoder(self) -> Decoder:
         """Decodes ids as they come."""

@@ -11,12 +11,13 @@ import numpy as np
 from recurra.data.bpe import BytePairs
 from recurra.data.characters import Characters
 from recurra.data.lexicon import Decoder, Lexicon
+from recurra.data.moses import MOSES
 from recurra.data.pretokenised import PRETOKENISED
 from recurra.data.words import WORDS
 from recurra.errors import BadInput, unknown
 from recurra.files import write_text
 
-UNITS = {kind.unit: kind for kind in (Characters, WORDS, PRETOKENISED, BytePairs)}
+UNITS = {kind.unit: kind for kind in (Characters, WORDS, PRETOKENISED, MOSES, BytePairs)}
 
 
 class Vocabulary(Protocol):
@@ -47,7 +48,8 @@ def build_vocabulary(
     """The vocabulary of a text in one pass.
 
     Args:
-        unit: "characters", "words" (of raw text), "pretokenised" (separated by blanks, ``<eos>`` per line) or "bpe".
+        unit: "characters", "words" (of raw text), "pretokenised" (separated by blanks, ``<eos>`` per line), "moses"
+            (words as its tokeniser has them) or "bpe".
         chunks: the training text, in pieces cut anywhere.
         min_count: what occurs less often is unknown; with "bpe", is not merged.
         size: most ids, unknown included; None for no limit (with "bpe" 8,192).

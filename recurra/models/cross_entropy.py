@@ -121,3 +121,32 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> 
         total.copy_(left @ right) if first else total.add_(left @ right)
     else:
         total.addmm_(left, right, beta=0 if first else 1)
+
+
+def smoothed_cross_entropy(
+    hidden: Float[Tensor, "N H"],
+    weight: Float[Tensor, "V H"],
+    bias: Float[Tensor, " V"],
+    targets: Int[Tensor, " N"],
+    smoothing: float,
+    *,
+    divisor: float = 1.0,
+) -> Float[Tensor, ""]:
+    r"""As :func:`linear_cross_entropy`, of targets that keep :math:`1 - \epsilon` and share the rest among all classes.
+
+    No logit is formed for it: :math:`-\frac{1}{V} \sum_v \log p_v = -\log p_y + z_y - \bar z`, and the mean of all
+    scores is that of one row, :math:`\bar W h + \bar b`.
+
+    Args:
+        smoothing: :math:`\epsilon`.
+
+    Source: Szegedy et al. (2016), arXiv:1512.00567, section 7.
+    """
+    found = linear_cross_entropy(hidden, weight, bias, targets, divisor=divisor)
+    if smoothing == 0.0:
+        return found
+    counted = targets != IGNORED
+    hidden, targets = hidden[counted], targets[counted]
+    rows = torch.nn.functional.embedding(targets, weight) - weight.mean(0)
+    above = (hidden * rows).sum() + (bias[targets] - bias.mean()).sum()
+    return found + smoothing / divisor * above

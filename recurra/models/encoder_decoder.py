@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.layers.attention import AdditiveAttention, DotAttention, Memory
@@ -167,6 +167,25 @@ class Decoder(nn.Module):
             return self._fed(x, state)
         outputs, layers = self.layers(x, state.layers, lengths)
         return self.dropout(self._attentional(outputs, state)[0]), state._replace(layers=layers)
+
+    def sampled(
+        self, tokens: Int[Tensor, "B T"], own: Bool[Tensor, "B T"], state: DecoderState
+    ) -> tuple[Float[Tensor, "B T H"], DecoderState]:
+        """As :meth:`hidden`, where ``own`` holds after a token drawn from the model's scores of the step before.
+
+        No gradient flows through the draws.
+
+        Source: Bengio, Vinyals, Jaitly and Shazeer (2015), arXiv:1506.03099.
+        """
+        found: list[Tensor] = []
+        for given, drawn in zip(tokens.unbind(1), own.unbind(1), strict=True):
+            if found and bool(drawn.any()):
+                with torch.no_grad():
+                    chances = self.output(found[-1]).softmax(1)
+                    given = torch.where(drawn, torch.multinomial(chances, 1).squeeze(1), given)
+            hidden, state = self.hidden(given.unsqueeze(1), state)
+            found.append(hidden.squeeze(1))
+        return torch.stack(found, 1), state
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
         """Scores of the token after ``tokens``."""

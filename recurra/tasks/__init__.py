@@ -2,7 +2,10 @@
 
 TASKS = {
     "classification": "recurra.tasks.classification.task",
+    "dialogue": "recurra.tasks.dialogue.task",
     "language-model": "recurra.tasks.language_model.task",
+    "program-execution": "recurra.tasks.program_execution.task",
     "tagging": "recurra.tasks.tagging.task",
+    "translation": "recurra.tasks.translation.task",
 }
-"""The module of each task by its name on the command line; what it holds, :class:`recurra.tasks.run.Task` says."""
+"""The module of each task by its name on the command line; what it holds, :class:`recurra.tasks.task.Task` says."""

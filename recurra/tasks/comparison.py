@@ -11,8 +11,9 @@ from recurra.errors import BadInput, NotFinite
 from recurra.files import write_text
 from recurra.metrics.score import Score
 from recurra.tasks.charts import draw_score_by_size, draw_score_by_time
-from recurra.tasks.run import Run, Task, fit, load_task
+from recurra.tasks.run import Run, fit
 from recurra.tasks.sources import Sources
+from recurra.tasks.task import Task, load_task
 from recurra.training.settings import make_settings
 
 FORMAT = 1

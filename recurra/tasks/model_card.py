@@ -11,7 +11,8 @@ def write_model_card(folder: RunFolder) -> None:
     """Write ``README.md`` from the folder's configuration and scores."""
     record, scores = folder.record, folder.scores()
     settings = "\n".join(f"| {name} | {value} |" for name, value in record["config"].items() if value is not None)
-    hashes = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
+    rows = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
+    data = f"| file | sha256 |\n|---|---|\n{rows}" if rows else "Drawn by the task itself."
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     command = f"    {record['command']}\n" if record["command"] else "Made from Python with the settings below.\n"
     if "quantized" in record:
@@ -32,9 +33,7 @@ def write_model_card(folder: RunFolder) -> None:
 
 ## Data
 
-| file | sha256 |
-|---|---|
-{hashes}
+{data}
 
 ## Settings
 

@@ -30,6 +30,6 @@ def draw_run(run: "Run", *, unit: str) -> list[Path]:
     scores = run.scores
     model = Score(**scores["scores"]["test"][0])
     bars = {name: Score(**found[0]).value for name, found in scores["baselines"].items()}
-    name = run.config.model if run.config.model == "window" else run.config.cell
+    name = "window" if getattr(run.config, "model", None) == "window" else run.config.cell
     title = f"{model.name} on the test part ({better(model.higher_is_better)})"
     return [curve, draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)]

@@ -1,14 +1,14 @@
 """A run from beginning to end: read, build, train, score, present; and everything a finished one can be asked."""
 
-import importlib
+import inspect
 import platform
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -17,90 +17,16 @@ from torch import nn
 from recurra.errors import BadInput, unknown
 from recurra.metrics.score import Score
 from recurra.nn import quantize
-from recurra.tasks import TASKS
 from recurra.tasks.model_card import write_model_card
-from recurra.tasks.sources import Sources
-from recurra.training.loop import Problem, train
+from recurra.tasks.sources import Named, Sources
+from recurra.tasks.task import load_task
+from recurra.training.loop import train
 from recurra.training.machine import check_machine, own_threads, pick_device
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings, make_settings
 
-
-class Task(Protocol):
-    """What the module of a task holds. ``data`` is whatever its ``read`` returns.
-
-    The functions from ``contender`` on answer verbs; a task that a verb makes no sense for has none of that name.
-    """
-
-    Config: type[Settings]
-
-    def read(self, sources: Sources, config: Any) -> Any:
-        """The data in its parts, as training needs them."""
-
-    def read_again(self, sources: Sources, config: Any, folder: Path) -> Any:
-        """The same for a run that exists, with the vocabularies in its folder."""
-
-    def read_test(self, sources: Sources, config: Any, folder: Path) -> Any:
-        """Other data, only to be scored: all of it is the part "test"."""
-
-    def keep(self, data: Any, folder: Path) -> None:
-        """Write vocabularies and the like into the run folder."""
-
-    def hashes(self, data: Any) -> dict[str, str]:
-        """The sha256 of every file read."""
-
-    def build(self, config: Any, data: Any) -> nn.Module:
-        """The model with fresh weights."""
-
-    def load(self, config: Any, folder: Path) -> nn.Module:
-        """The model of a run folder, before its weights are loaded."""
-
-    def problem(self, config: Any, data: Any, model: nn.Module) -> Problem:
-        """What the training loop needs."""
-
-    def evaluate(self, model: nn.Module, data: Any, part: str) -> list[Score]:
-        """Scores on one part, the one to look at first leading."""
-
-    def prepare_baselines(self, run: "Run") -> None:
-        """Train those baselines that take more than counting, inside the run folder."""
-
-    def baselines(self, run: "Run", data: Any, part: str) -> dict[str, list[Score]]:
-        """The scores to beat on the same part, by the baseline's name."""
-
-    def present(self, run: "Run") -> list[Path]:
-        """Draw what the run shows; returns the pictures."""
-
-    def contender(self, name: str) -> dict[str, Any] | None:
-        """The options that make what a comparison calls ``name``; None where :meth:`count` makes it, untrained."""
-
-    def count(self, name: str, data: Any) -> tuple[int, float, dict[str, list[Score]]]:
-        """Parameters, seconds, and scores by part of a contender without weights to train."""
-
-    def sample(self, run: "Run", **options: Any) -> Iterator[str]:
-        """New sequences from the model."""
-
-    def predict(self, run: "Run", source: str, *, stream: bool) -> Iterator[str]:
-        """What the model says of new input, in pieces of text in the form of that input.
-
-        Args:
-            source: a file or folder; "-" for standard input.
-            stream: answer each step as it comes, from a state of constant size.
-        """
-
-    def report(self, run: "Run", data: Any, part: str) -> list[str]:
-        """Lines that say more than scores: the pictures drawn, and what the model got most wrong."""
-
-
-def load_task(name: str) -> Task:
-    """The task of that name.
-
-    Raises:
-        BadInput: there is none.
-    """
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
-    module: Any = importlib.import_module(TASKS[name])
-    return module
+Names = str | Path | Sequence[str | Path]
+"""A file, or several."""
 
 
 class Run:
@@ -208,6 +134,19 @@ class Run:
         if not self.able(verb):
             raise BadInput(f"{self.path}: a run of {self.task_name} cannot {verb}; use recurra {instead}")
 
+    def check_options(self, verb: str, options: Iterable[str]) -> None:
+        """Refuse options of a verb that this run's task does not have.
+
+        Raises:
+            BadInput: there is one.
+        """
+        known = inspect.signature(getattr(self.task, verb)).parameters
+        for name in options:
+            if name not in known:
+                raise BadInput(
+                    f"--{name.replace('_', '-')}: a run of {self.task_name} has no such choice; leave it out"
+                )
+
     def sample(self, prompt: str = "", **options: Any) -> str:
         """A new sequence that begins with ``prompt``; options as of ``recurra sample``.
 
@@ -217,17 +156,19 @@ class Run:
         self.check_able("sample", "predict")
         return prompt + "".join(self.task.sample(self, prompt=prompt, **options))
 
-    def predict(self, source: str | Path, *, stream: bool = False) -> str:
+    def predict(self, source: str | Path, *, stream: bool = False, **options: Any) -> str:
         """What the model says of a file or folder, in the form in which it was given.
 
         Args:
             stream: answer each step as it comes, as ``recurra predict --stream`` does.
+            options: of the task's search, ``beam`` and ``n_best`` for instance.
 
         Raises:
             BadInput: the input cannot be read, or the model cannot do this.
         """
         self.check_able("predict", "sample")
-        return "".join(self.task.predict(self, str(source), stream=stream))
+        self.check_options("predict", options)
+        return "".join(self.task.predict(self, str(source), stream=stream, **options))
 
     def present(self) -> list[Path]:
         """Draw the run's pictures into its folder."""
@@ -247,8 +188,8 @@ def fit(
     task: str,
     *data: str | Path,
     out: str | Path,
-    dev: str | Path | None = None,
-    test: str | Path | None = None,
+    dev: Names | None = None,
+    test: Names | None = None,
     resume: bool = False,
     baselines: bool = True,
     **options: Any,
@@ -258,7 +199,7 @@ def fit(
     Args:
         task: its name ("language-model").
         data: files, folders, or one set of the catalogue.
-        dev, test: files of those parts; else they are cut from ``data``.
+        dev, test: files of those parts, two where each side of a text has its own; else they are cut from ``data``.
         resume: go on with the run in ``out``; on a finished one this only loads it. Options given must be the run's.
         baselines: also score the models to beat.
         options: fields of the task's configuration.
@@ -268,9 +209,7 @@ def fit(
         Stopped: a signal asked to stop; everything is saved.
     """
     module = load_task(task)
-    sources = Sources.named(
-        tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
-    )
+    sources = Sources.named(tuple(map(str, data)), _named(dev), _named(test))
     sources.check_task(task)
     sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
@@ -291,6 +230,10 @@ def fit(
         module.keep(read, folder.path)
         train(problem, config, folder)
         return _finish(Run(folder), read, model, baselines)
+
+
+def _named(names: Names | None) -> Named | None:
+    return None if names is None else str(names) if isinstance(names, str | Path) else tuple(map(str, names))
 
 
 def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:

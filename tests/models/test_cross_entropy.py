@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from recurra.models import cross_entropy as module
-from recurra.models.cross_entropy import IGNORED, linear_cross_entropy
+from recurra.models.cross_entropy import IGNORED, linear_cross_entropy, smoothed_cross_entropy
 
 N, H, V = 23, 7, 31
 
@@ -132,3 +132,19 @@ def test_no_more_logits_exist_than_one_block_holds(monkeypatch):
     leaves, targets = problem()
     blockwise(leaves, targets, 1.0)
     assert sizes == {5 * V * 8}  # 20 rows that count, in equal parts
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_smoothed_targets_are_torchs(smoothing):
+    draw = torch.Generator().manual_seed(0)
+    hidden, weight, bias = (
+        torch.randn(*shape, generator=draw, dtype=torch.float64).requires_grad_() for shape in ((6, 5), (11, 5), (11,))
+    )
+    targets = torch.tensor([0, 10, -100, 3, 3, 7])
+    found = smoothed_cross_entropy(hidden, weight, bias, targets, smoothing, divisor=4.0)
+    logits = torch.nn.functional.linear(hidden, weight, bias)
+    want = torch.nn.functional.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / 4
+    torch.testing.assert_close(found, want, rtol=1e-12, atol=1e-12)
+    pairs = zip(*(torch.autograd.grad(each, [hidden, weight, bias]) for each in (found, want)), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)

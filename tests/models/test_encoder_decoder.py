@@ -129,3 +129,21 @@ def test_attention_learns_to_turn_a_sequence_round():
         optimizer.step()
         losses.append(loss.item())
     assert losses[0] > 2.2 and losses[-1] < 0.1
+
+
+@kinds
+def test_own_tokens_are_read_in_the_place_of_given_ones(attention, feeding):
+    model, given = decoder(attention, feeding), tokens()
+    with torch.no_grad():
+        model.output.weight.mul_(1e4)  # so that what is drawn is the likeliest
+    none = torch.zeros_like(given, dtype=torch.bool)
+    same, _ = model.sampled(given, none, started(model))
+    torch.testing.assert_close(same, model.hidden(given, started(model))[0], rtol=1e-12, atol=1e-14)
+    found, _ = model.sampled(given, ~none, started(model))
+    read = given.clone()
+    for step in range(1, given.shape[1]):
+        hidden, _ = model.hidden(read[:, :step], started(model))
+        read[:, step] = model.output(hidden[:, -1]).argmax(1)
+    torch.testing.assert_close(found, model.hidden(read, started(model))[0], rtol=1e-12, atol=1e-14)
+    found.sum().backward()
+    assert model.embedding.weight.grad is not None

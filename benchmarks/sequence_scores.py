@@ -1,0 +1,58 @@
+"""Translators and executors of programs, beside the figures published for them.
+
+    python benchmarks/sequence_scores.py ROW [--runs FOLDER] [--seeds 0 1 2]
+
+Trains what the row needs (resuming what an interrupted call left in FOLDER), and writes the row's results into
+``benchmarks/results/sequence_scores.json``. Settings were chosen on the dev part; the test part is looked at once.
+Sets come from the catalogue (``recurra data get NAME``), or from the folder ``$RECURRA_DATA``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from scores import Row, main
+
+MULTI30K: dict[str, Any] = dict(
+    source="en", target="de", unit="bpe", vocabulary_size=5_000, epochs=20, dropout=0.4, threads=2
+)
+PLAIN: dict[str, Any] = dict(
+    **MULTI30K, attention="none", bridge="last", cell="lstm", layers=2, hidden_size=400, embedding_size=300
+)
+CAGLAYAN = "attentional GRU of LIUM-CVC 2017, tokenised, with BPE: about 38 (Caglayan et al.)"
+
+ROWS = {
+    "multi30k": Row(
+        "translation",
+        "multi30k",
+        dict(**MULTI30K, hidden_size=400, embedding_size=300),
+        "BLEU lowercased >= 35 within 90 minutes",
+        CAGLAYAN,
+        seeds=(0,),
+    ),
+    "multi30k-plain-reversed": Row(
+        "translation", "multi30k", dict(**PLAIN, direction="reversed"), "stated", CAGLAYAN, seeds=(0,), baselines=False
+    ),
+    "multi30k-plain-forward": Row(
+        "translation", "multi30k", dict(**PLAIN, direction="forward"), "stated", CAGLAYAN, seeds=(0,), baselines=False
+    ),
+    "addition-9": Row(
+        "program-execution",
+        "",
+        dict(problem="addition", length=9, threads=2, epochs=1_000, time_limit=14_000, validate_every=2_000),
+        "character accuracy >= 99 % within 4 hours",
+        "Zaremba and Sutskever 2014: 99 % of nine digits",
+        seeds=(0,),
+    ),
+    "programs": Row(
+        "program-execution",
+        "",
+        dict(problem="programs", length=4, nesting=2, threads=2, epochs=1_000, time_limit=3_600, validate_every=2_000),
+        "stated",
+        "Zaremba and Sutskever 2014, figure 6, combined curriculum",
+        seeds=(0,),
+    ),
+}
+
+
+if __name__ == "__main__":
+    main(ROWS, Path(__file__).parent / "results" / "sequence_scores.json", __doc__)

@@ -1,0 +1,92 @@
+"""A network that reads a text and writes what becomes of it."""
+
+from typing import Any
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from recurra.models.cross_entropy import smoothed_cross_entropy
+from recurra.models.encoder_decoder import Bridge, Decoder, DecoderState, Encoder
+from recurra.models.hierarchical_encoder import HierarchicalEncoder
+from recurra.recurrence.ragged import within
+
+
+class Translator(nn.Module):
+    r"""An encoder, a decoder, and the way from what the one ends with to what the other begins with.
+
+    Args:
+        encoder, decoder: a decoder with attention attends to the encoder's outputs.
+        bridge: from the mean of these to the decoder's first state; None where that is the encoder's last, which then
+            has layers of the same cells and sizes.
+
+    Source: Sutskever, Vinyals and Le (2014), arXiv:1409.3215; with attention Bahdanau, Cho and Bengio (2015); the mean
+    is that of Sennrich et al. (2017), arXiv:1703.04357.
+    """
+
+    def __init__(self, encoder: Encoder | HierarchicalEncoder, decoder: Decoder, bridge: Bridge | None = None) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.bridge = encoder, decoder, bridge
+
+    def begin(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> DecoderState:
+        """Where the decoder stands before its first token.
+
+        Args:
+            lengths: of the sources, at least 1.
+        """
+        values, last = self.encoder(source, lengths)
+        attention = self.decoder.attention
+        memory = () if attention is None else attention.remember(values, lengths)
+        if self.bridge is not None:
+            layers: Any = self.decoder.layers
+            inside = within(lengths, source.shape[1]).unsqueeze(2)
+            mean = values.masked_fill(~inside, 0.0).sum(1) / lengths.unsqueeze(1)
+            last = self.bridge(mean, layers.initial_state(len(source)))
+        return self.decoder.begin(last, memory)
+
+    def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
+        """Scores of the token after ``tokens``."""
+        return self.decoder.step(tokens, state)
+
+    def log_probabilities(
+        self,
+        source: Int[Tensor, "B S"],
+        source_lengths: Int[Tensor, " B"],
+        given: Int[Tensor, "B T"],
+        wanted: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+    ) -> Float[Tensor, " B"]:
+        """log P of each row's targets in nats; arguments as of :meth:`loss`."""
+        hidden, _ = self.decoder.hidden(given, self.begin(source, source_lengths), lengths)
+        logits = self.decoder.output(hidden).transpose(1, 2)
+        return -nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)
+
+    def loss(
+        self,
+        source: Int[Tensor, "B S"],
+        source_lengths: Int[Tensor, " B"],
+        given: Int[Tensor, "B T"],
+        wanted: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        *,
+        own: Bool[Tensor, "B T"] | None = None,
+        smoothing: float = 0.0,
+        divisor: float = 1.0,
+    ) -> Float[Tensor, ""]:
+        r"""The sum of :math:`-\log P` of all targets, each after those before it (teacher forcing), over ``divisor``.
+
+        Args:
+            given: what the decoder reads.
+            wanted: what it is to write, -100 behind a row's end.
+            lengths: of both.
+            own: where the decoder reads a token that it has drawn itself, see :meth:`Decoder.sampled`.
+            smoothing: of the targets, 0 to 1.
+        """
+        state = self.begin(source, source_lengths)
+        if own is None:
+            hidden, _ = self.decoder.hidden(given, state, lengths)
+        else:
+            hidden, _ = self.decoder.sampled(given, own, state)
+        output = self.decoder.output
+        return smoothed_cross_entropy(
+            hidden.flatten(0, 1), output.weight, output.bias, wanted.flatten(), smoothing, divisor=divisor
+        )

@@ -1,0 +1,117 @@
+"""A run that answers, from its conversations to a chat."""
+
+import io
+import json
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from recurra.data.dialogues import Turn, history
+from recurra.data.vocabulary import build_vocabulary
+from recurra.errors import BadInput
+from recurra.tasks.dialogue.chat import Chat, respond
+from recurra.tasks.dialogue.reading import History
+from recurra.tasks.run import fit, load
+
+SMALL = dict(hidden_size=24, embedding_size=16, batch_size=16, learning_rate=0.01, dropout=0.0, epochs=30,
+             schedule="constant", attention="additive")  # fmt: skip
+FOODS, TOWNS = ("thai", "greek", "french"), ("rome", "paris", "bombay")
+
+
+def conversations(count, *, seed=0):
+    """Bookings, the last answer of which needs what was said first."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        food, town = draw.choice(FOODS), draw.choice(TOWNS)
+        yield {"turns": [food, "and where", town, f"looking for {food}"]}
+
+
+def write(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.fixture(
+    scope="module", params=[("flat", "general"), ("hierarchical", "additive")], ids=["flat", "hierarchical"]
+)
+def run(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dialogue")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RECURRA_CACHE", str(folder / "cache"))
+    train = write(folder / "train.jsonl", conversations(150))
+    test = write(folder / "test.jsonl", conversations(20, seed=1))
+    options = SMALL | dict(zip(("encoder", "attention"), request.param, strict=True))
+    yield fit("dialogue", train, dev=test, test=test, out=folder / "run", **options)
+    patch.undo()
+
+
+def test_it_learns_from_the_whole_history(run):
+    scores = {score["name"]: score["value"] for score in run.scores["scores"]["test"]}
+    assert scores["answers right"] > 95 and scores["conversations right"] > 90 and scores["hits@1"] > 95
+    assert scores["perplexity"] < 1.2
+    others = {name: found[0]["value"] for name, found in run.scores["baselines"].items()}
+    assert others["commonest"] == 50  # every second answer is the same question
+    assert others["memory"] <= 100
+    assert {path.name for path in run.path.rglob("*.png")} == {"learning-curve.png", "scores.png"}
+
+
+def test_it_is_loaded_again(run, tmp_path):
+    again = load(run.path)
+    assert [score.to_json() for score in again.evaluate()["model"]] == run.scores["scores"]["test"]
+    new = write(tmp_path / "new.jsonl", conversations(10, seed=5))
+    assert "sentences=20" in again.evaluate(str(new))["model"][0].signature
+
+
+def test_what_comes_next(run, tmp_path, monkeypatch):
+    said = ["thai", "and where", "rome"]
+    path = write(tmp_path / "open.jsonl", [{"turns": said}, {"turns": said[:1]}])
+    assert run.predict(path) == "looking for thai\nand where\n"
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"greek\n")))
+    assert run.predict("-") == "and where\n"
+
+
+def test_a_chat_remembers_and_is_kept(run, tmp_path):
+    chat = Chat(load(run.path), tmp_path / "said.jsonl")
+    assert respond(chat, "french") == "and where"
+    assert respond(chat, "paris") == "looking for french"
+    respond(chat, f"/save {tmp_path / 'kept.jsonl'}")
+    lines = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines][2:] == ["paris", "looking for french"]
+    assert respond(chat, "/reset") == "(begun anew)" and chat.turns == []
+    respond(chat, "thai")
+    again = Chat(load(run.path))
+    assert respond(again, f"/load {tmp_path / 'kept.jsonl'}").startswith("user: french\nbot: and where")
+    assert len(again.turns) == 4 and respond(again, "") == ""
+    with pytest.raises(BadInput, match="/leave: no such command; there are /reset, /save FILE and /load FILE"):
+        respond(again, "/leave")
+    again.turns[0] = Turn("waiter", "hello")
+    again.save(tmp_path / "strange.jsonl")
+    with pytest.raises(BadInput, match="the speaker 'waiter' is none of those trained on: user, bot"):
+        again.load(tmp_path / "strange.jsonl")
+
+
+def test_a_history_too_long_loses_its_first_turns():
+    vocabulary = build_vocabulary("words", ["a b c d e f\n"])
+    side = History(vocabulary, lower=False, speakers=("user", "bot"), longest=6)
+    turns = [Turn("user", "a b c"), Turn("bot", "d"), Turn("user", "e f")]
+    assert side.pieces(side.encode(history(turns)).tolist()) == ["<bot>", "d", "<user>", "e", "f", "</s>"]
+    only = side.encode(history([Turn("user", "a b c d e f")]))
+    assert side.pieces(only.tolist()) == ["<user>", "b", "c", "d", "e", "f", "</s>"]
+    assert side.size == len(vocabulary) + 3 and only.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(feeding=True, attention="none"), "--feeding needs an attention"),
+        (dict(attention="dot"), "--attention dot compares vectors of one size"),
+        (dict(answers="waiter"), "holds no pairs"),
+    ],
+)
+def test_options_that_do_not_go_together(tmp_path, monkeypatch, options, message):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path / "train.jsonl", conversations(30))
+    with pytest.raises(BadInput, match=message):
+        fit("dialogue", path, out=tmp_path / "run", **SMALL | options)
