@@ -23,10 +23,13 @@ Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (
 Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
 DevPair = Annotated[
     tuple[str, ...],
-    Parameter(help="Files to choose the best weights by, as DATA (else cut from it).", consume_multiple=True),
+    Parameter(
+        help="Files to choose the best weights by, as DATA (else cut from it).", consume_multiple=True, negative=""
+    ),
 ]
 TestPair = Annotated[
-    tuple[str, ...], Parameter(help="Files to report on, as DATA (else cut from it).", consume_multiple=True)
+    tuple[str, ...],
+    Parameter(help="Files to report on, as DATA (else cut from it).", consume_multiple=True, negative=""),
 ]
 Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out holds, to the same numbers.")]
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
