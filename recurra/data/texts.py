@@ -24,7 +24,7 @@ class Texts:
         return len(self._file)
 
     def __getitem__(self, number: int, /) -> str:
-        return self._file[number].tobytes().decode("utf-8", "surrogatepass")
+        return as_text(self._file[number])
 
 
 def write_texts(path: Path, texts: Iterable[str]) -> None:
@@ -33,4 +33,14 @@ def write_texts(path: Path, texts: Iterable[str]) -> None:
     Raises:
         BadInput: the disk is full or the folder not writable.
     """
-    write_ragged(path, (np.frombuffer(text.encode("utf-8", "surrogatepass"), BYTES) for text in texts), BYTES, 1)
+    write_ragged(path, map(as_bytes, texts), BYTES, 1)
+
+
+def as_bytes(text: str) -> np.ndarray:
+    """A text in UTF-8; a lone surrogate is kept as it is."""
+    return np.frombuffer(text.encode("utf-8", "surrogatepass"), BYTES)
+
+
+def as_text(found: np.ndarray) -> str:
+    """The text of what `as_bytes` gave."""
+    return found.tobytes().decode("utf-8", "surrogatepass")

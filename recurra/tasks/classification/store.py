@@ -16,13 +16,13 @@ from recurra.data.download import sha256_of
 from recurra.data.idx import labels_beside
 from recurra.data.ragged_file import RaggedFile, write_ragged
 from recurra.data.text import files_of
+from recurra.data.texts import BYTES, Texts, as_bytes, as_text, write_texts
 from recurra.errors import BadInput
 from recurra.files import cached, write_text
 
 FORMAT = 1
 """Part of every key: raise it when the same files would be kept otherwise."""
 
-TEXT = np.dtype(np.uint8)
 SERIES = np.dtype(np.float32)
 
 
@@ -41,22 +41,22 @@ class Store:
     x: RaggedFile
     labels: list[tuple[str, ...]]
     hashes: dict[str, str]
-    _places: RaggedFile
+    _places: Texts
 
     @property
     def kind(self) -> Literal["text", "series"]:
-        return "text" if self.x.dtype == TEXT else "series"
+        return "text" if self.x.dtype == BYTES else "series"
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def text(self, case: int) -> str:
         """A text as it stood."""
-        return self.x[case].tobytes().decode("utf-8", "surrogatepass")
+        return as_text(self.x[case])
 
     def place(self, case: int) -> str:
         """The file and the line that a case stands in."""
-        return self._places[case].tobytes().decode()
+        return self._places[case]
 
 
 def keep_cases(paths: Sequence[Path], columns: CaseColumns) -> Store:
@@ -71,7 +71,7 @@ def keep_cases(paths: Sequence[Path], columns: CaseColumns) -> Store:
     if not (folder / "labels.json").exists():
         _write(folder, read_cases(paths, columns))
     labels = [tuple(found) for found in json.loads((folder / "labels.json").read_text())]
-    return Store(key, RaggedFile(folder / "x.ragged"), labels, hashes, RaggedFile(folder / "places.ragged"))
+    return Store(key, RaggedFile(folder / "x.ragged"), labels, hashes, Texts(folder / "places.ragged"))
 
 
 def keep_tokens(store: Store, encode: Callable[[str], np.ndarray], dtype: np.dtype, *depends: str) -> RaggedFile:
@@ -88,7 +88,7 @@ def keep_tokens(store: Store, encode: Callable[[str], np.ndarray], dtype: np.dty
 
 def _write(folder: Path, cases: Iterator[Case]) -> None:
     first = next(cases)
-    dtype, features = (TEXT, 1) if isinstance(first.x, str) else (SERIES, first.x.shape[1])
+    dtype, features = (BYTES, 1) if isinstance(first.x, str) else (SERIES, first.x.shape[1])
     labels: list[tuple[str, ...]] = []
     places: list[str] = []
 
@@ -96,20 +96,16 @@ def _write(folder: Path, cases: Iterator[Case]) -> None:
         for case in _again(first, cases):
             labels.append(case.labels)
             places.append(case.place)
-            yield _bytes(case.x) if isinstance(case.x, str) else case.x
+            yield as_bytes(case.x) if isinstance(case.x, str) else case.x
 
     write_ragged(folder / "x.ragged", arrays(), dtype, features)
-    write_ragged(folder / "places.ragged", map(_bytes, places), TEXT, 1)
+    write_texts(folder / "places.ragged", places)
     write_text(folder / "labels.json", json.dumps(labels, ensure_ascii=False))  # last: it says that all is there
 
 
 def _again(first: Case, rest: Iterator[Case]) -> Iterator[Case]:
     yield first
     yield from rest
-
-
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-8", "surrogatepass"), TEXT)
 
 
 def _digest(path: Path) -> str:
