@@ -365,3 +365,18 @@ def test_what_a_step_gives_may_be_edited_in_place(name: str) -> None:
         for leaf in tensors(state):
             leaf.zero_()
         assert torch.equal(output, kept)
+
+
+@torch.no_grad()
+def test_what_calls_of_many_forms_work_in_is_bounded() -> None:
+    torch.manual_seed(0)
+    layer = Recurrent(CELLS["lstm"](64, 256))
+    state = layer.initial_state(300)
+    for _ in range(2):
+        layer(torch.randn(300, 1, 64), state)
+    for rows in range(300, 100, -1):
+        x, begin = torch.randn(rows, 64), layer.initial_state(rows)
+        found, _ = layer.step(x, begin)
+        torch.testing.assert_close(found, layer.cell(x, begin)[0], rtol=0, atol=2e-6)
+    local = layer.plans.stepper._calls._last._local
+    assert 0 < local.held == sum(ready.size for ready in local.known.values()) <= 16 << 20

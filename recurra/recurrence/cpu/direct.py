@@ -24,8 +24,8 @@ save in a step."""
 SMALLEST_STEP = 200_000
 """Multiplications below which opening a parallel region for one step costs more than it saves."""
 
-MOST_KNOWN = 64
-"""Kinds of calls that a thread keeps prepared."""
+MOST_KNOWN, MOST_HELD = 64, 16 << 20
+"""Forms of calls that a thread keeps prepared, and bytes of what they work in."""
 
 
 class Form(NamedTuple):
@@ -95,9 +95,12 @@ class Direct:
         """The same for a call of any form; None where the tensors are not what the program takes."""
         known = self._local.known
         if form not in known:
-            if len(known) == MOST_KNOWN:
+            ready = Ready(self, form, self._panels())
+            if len(known) == MOST_KNOWN or self._local.held + ready.size > MOST_HELD:
                 known.clear()
-            known[form] = Ready(self, form, self._panels())
+                self._local.held = 0
+            known[form] = ready
+            self._local.held += ready.size
         self._local.ready = known[form]
         return self._run(known[form], given, weights)
 
@@ -141,6 +144,7 @@ class Ready:
         wakes: whether they do so if they sleep.
         last: when a call ended.
         table: the address of what the handover is given.
+        size: bytes that are held for it.
     """
 
     def __init__(self, direct: Direct, form: Form, panels: Tensor) -> None:
@@ -183,6 +187,7 @@ class Ready:
         table |= {"loop": compiled.address, "parallel": pool.parallel()}
         words = _array([[table[name] for name in TABLE]])
         self.table = ctypes.addressof(words)
+        self.size = sum(tensor.nbytes for tensor in (*self.like, *self.slots, barrier, scratch, sums))
         self._held = barrier, scratch, sums, panels, arrays, words, compiled
 
 
@@ -262,11 +267,12 @@ class _Places:
 
 
 class Local(threading.local):
-    """What a thread works in: as for its last call, for the forms it has met, and for packed weights."""
+    """What a thread works in: as for its last call, for the forms it has met, their bytes, and packed weights."""
 
     def __init__(self) -> None:
         self.ready: Ready | None = None
         self.known: dict[Form, Ready] = {}
+        self.held = 0
         self.panels: Tensor | None = None
 
 
