@@ -166,9 +166,10 @@ def begin(
     reset: Tensor | None = None,
 ) -> Begun | Result:
     """A layer's call up to where its loop runs, for `end`; its result where it goes another way."""
-    if lengths is None and reset is None and not torch.is_grad_enabled() and x.dim() == 3 and x.shape[1] > 0:
-        start = layer.initial_state(len(x)) if state is None else state
-        found = short(layer.cell, layer.plans, x.transpose(0, 1), start, 0)
+    whole = lengths is None and reset is None and x.dim() == 3 and x.shape[1] > 0
+    if whole and not (torch.is_grad_enabled() and layer.remember == "segments"):
+        state = layer.initial_state(x.shape[0]) if state is None else state
+        found = short(layer.cell, layer.plans, x.transpose(0, 1), state, 0)
         if found is not None:
             return Result(found[0].transpose(0, 1), found[1], None)
     request = layer._request(x, state, lengths, reset)

@@ -113,7 +113,7 @@ def _map(given: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _answer(layer: nn.RNNBase, weights: Weights, input: Input, hx: State | None) -> Any:
     """What torch's forward would return; None where that is to do it."""
-    if not torch.is_grad_enabled() and (found := _short(layer, weights, input, hx)) is not None:
+    if (found := _short(layer, weights, input, hx)) is not None:
         return found
     if not _takes(layer, weights, input, hx):
         return None
@@ -143,7 +143,7 @@ def _short(layer: nn.RNNBase, weights: Weights, input: Any, hx: Any) -> tuple[Te
 
 def _short_again(layer: nn.RNNBase, input: Any, hx: Any) -> tuple[Tensor, State] | None:
     """The same, but None also where it is not like the call before, or a weight is not the layer's own."""
-    recurrents = None if torch.is_grad_enabled() else _RECURRENTS.get(layer)
+    recurrents = _RECURRENTS.get(layer)
     if recurrents is None or any(each.plans.stepper is None for each in recurrents):
         return None
     attributes, own = vars(layer), layer._parameters

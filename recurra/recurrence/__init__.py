@@ -33,13 +33,16 @@ The program
 Running it
     batched.py      what is computed for all steps at once
     collect.py      gradients summed over all steps
+    tail.py         both, of short calls
     cpu/            the loop itself, by LLVM
+    training.py     a program's two halves where gradients are wanted
     operator.py     one PyTorch operator, with its gradient
+    brief.py        the same for short calls
     together.py     several calls as one node of autograd, their loops side by side
     check.py        the first use, compared with the reference
     weights.py      a program's weights, as the cell's parameters are now
     fused.py        from a cell and the user's tensors to a program and its, and back
-    stream.py       short calls without gradients, and streams
+    stream.py       short calls, and streams
     segments.py     long sequences in little memory: segments that are run again
     stepwise.py     the same for a cell that is called step by step
     capture.py      under torch.compile and torch.export

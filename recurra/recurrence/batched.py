@@ -125,7 +125,7 @@ def hoisted_matrices(schedule: Schedule, weights: Sequence[Tensor], bfloat16: bo
         bfloat16: whether they are to be rounded to it.
     """
     found = {
-        joint.operand: exact(stacked([_matrix(block, weights) for block in joint.blocks])).T
+        joint.operand: exact(stacked([matrix_of(block, weights) for block in joint.blocks])).T
         for joint in _hoisting(schedule).joints
     }
     return {operand: matrix.bfloat16() if bfloat16 else matrix for operand, matrix in found.items()}
@@ -190,7 +190,7 @@ class Deferring(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _deferring(schedule: Schedule) -> Deferring:
+def deferring(schedule: Schedule) -> Deferring:
     program, later = schedule.program, {*schedule.deferred}
     wanted = later & ({*program.outputs} | {node for item in program.sums for node in uses(item)})
     needed = {operand for node in later for operand in operands(program.nodes[node])} - later
@@ -205,7 +205,7 @@ def compute_deferred(schedule: Schedule, given: Arguments, known: Series, bfloat
         known: the hoisted nodes, and those that left the loop.
         bfloat16: whether products are of operands rounded to it.
     """
-    program, how = schedule.program, _deferring(schedule)
+    program, how = schedule.program, deferring(schedule)
     reads = [node for node in how.needed if node in known or isinstance(program.nodes[node], Read)]
     flat = {node: at_every_step(program, node, given, known).flatten(0, -2) for node in reads}
     sizes = _sizes(given, known)
@@ -229,7 +229,7 @@ def _sum_of_products(
     total: Tensor | None = None
     for run in neighbours(parts, operand):
         joint = joined_columns([operand[part] for part in run])
-        matrix = stacked([exact(_matrix(block, weights)).T for block in _side_by_side(program, tuple(run))])
+        matrix = stacked([exact(matrix_of(block, weights)).T for block in adjoining(program, tuple(run))])
         total = exact(product_of(joint, matrix, bfloat16)) if total is None else _added(total, joint, matrix, bfloat16)
     assert total is not None
     return total
@@ -296,7 +296,7 @@ def _position(program: Program, index: int) -> tuple[int, int, int]:
     return node.index, node.rows.start, node.columns.start
 
 
-def _matrix(node: Product, weights: Sequence[Tensor]) -> Tensor:
+def matrix_of(node: Product, weights: Sequence[Tensor]) -> Tensor:
     """A product's matrix, results by operands."""
     weight = weights[node.index]
     whole = (node.rows.size, node.columns.size) == weight.shape
@@ -305,7 +305,7 @@ def _matrix(node: Product, weights: Sequence[Tensor]) -> Tensor:
 
 
 @lru_cache(maxsize=1024)
-def _side_by_side(program: Program, products: tuple[int, ...]) -> tuple[Product, ...]:
+def adjoining(program: Program, products: tuple[int, ...]) -> tuple[Product, ...]:
     """Products whose matrices stand side by side, as few as there can be."""
     return _in_one_piece([_product(program, index) for index in products], transposed=True)
 

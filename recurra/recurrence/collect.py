@@ -39,7 +39,7 @@ def collect_weights(
         if isinstance(item, Total) and item.kind == "weight":
             whole = sums[item.operand]
             terms[position] = whole.sum(0, keepdim=True) if item.span.size == 1 else whole
-    return {index: _assembled(how, terms, given.weights[index]) for index, how in _assembling(program).items()}
+    return {index: _assembled(how, terms, given.weights[index]) for index, how in assembling(program).items()}
 
 
 class Assembling(NamedTuple):
@@ -52,7 +52,7 @@ class Assembling(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _assembling(program: Program) -> dict[int, Assembling]:
+def assembling(program: Program) -> dict[int, Assembling]:
     """By weight."""
     found: defaultdict[int, list[tuple[tuple[Span, ...], int]]] = defaultdict(list)
     for position, item in enumerate(program.sums):
@@ -88,32 +88,51 @@ def _sums(
     return found
 
 
+class Meeting(NamedTuple):
+    """Left factors that lie side by side, and the right ones that meet all of them, each with the positions of the sums
+    that their products are."""
+
+    lefts: tuple[int, ...]
+    rights: list[tuple[int, list[int]]]
+
+
+def meetings(program: Program, values: Mapping[int, Tensor]) -> list[Meeting]:
+    """The outer products, as few as there can be.
+
+    Args:
+        values: of left factors at every step and row, by node.
+    """
+    groups: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
+    for position, item in enumerate(program.sums):
+        if isinstance(item, Outer):
+            groups[item.right][position] = values[item.left]
+    joint: defaultdict[tuple[int, ...], list[tuple[int, list[int]]]] = defaultdict(list)
+    for right, lefts in groups.items():
+        for run in neighbours(lefts, lefts):
+            joint[tuple(program.sums[position].left for position in run)].append((right, run))  # type: ignore[union-attr]
+    return [Meeting(*each) for each in joint.items()]
+
+
 def _outer_products(
     program: Program, given: Arguments, series: Series, bfloat16: bool
 ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """The terms of outer products, by position: left factors that lie side by side are taken together, and so are right
     factors that meet the same ones. Of left factors in bfloat16 also the sums, by node: products with one."""
-    groups: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
-    for position, item in enumerate(program.sums):
-        if isinstance(item, Outer):
-            groups[item.right][position] = at_every_step(program, item.left, given, series).flatten(0, -2)
-    joint: defaultdict[tuple[int, ...], list[tuple[int, list[int]]]] = defaultdict(list)
-    for right, lefts in groups.items():
-        for run in neighbours(lefts, lefts):
-            joint[tuple(program.sums[position].left for position in run)].append((right, run))  # type: ignore[union-attr]
+    lefts = {item.left for item in program.sums if isinstance(item, Outer)}
+    values = {node: at_every_step(program, node, given, series).flatten(0, -2) for node in lefts}
     multiply = _rounded_products if bfloat16 else _exact_products
     found, sums = dict[int, Tensor](), dict[int, Tensor]()
-    for nodes, pairs in joint.items():
-        columns = [groups[pairs[0][0]][position] for position in pairs[0][1]]
+    for nodes, rights in meetings(program, values):
+        columns = [values[node] for node in nodes]
         left = joined_columns(columns) if len(columns) > 1 else columns[0]
-        factors = [_factor(program, right, given, series) for right, _ in pairs]
+        factors = [_factor(program, right, given, series) for right, _ in rights]
         widths = [each.shape[1] for each in columns]
         if left.dtype == torch.bfloat16:
             *results, whole = multiply(left, [*factors, Rows(torch.ones(1, 1, 1).expand(1, len(left), 1))])
             sums |= zip(nodes, whole.squeeze(1).split(widths), strict=True)
         else:
             results = multiply(left, factors)
-        for (_, run), result in zip(pairs, results, strict=True):
+        for (_, run), result in zip(rights, results, strict=True):
             found |= zip(run, result.split(widths), strict=True)
     return found, sums
 

@@ -68,14 +68,14 @@ class Plans:
         found: one for each kind of call.
         graphs: how the weights of a program, by its text, follow from parameters, for graphs that are being captured.
         stepper: for short calls like the last one.
-        longer: the shape of inputs of the last call that was found to be none.
+        longer: of the last call that was found to be none, the shape of inputs, and whether it had gradients.
     """
 
     def __init__(self) -> None:
         self.found: list[Plan] = []
         self.graphs: dict[str, nn.Module] = {}
         self.stepper: Any = None
-        self.longer: torch.Size | None = None
+        self.longer: tuple[torch.Size, bool] | None = None
 
     def __deepcopy__(self, memo: Any) -> "Plans":
         return Plans()

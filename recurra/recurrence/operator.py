@@ -8,19 +8,20 @@ else, after a question mark, a 1 or 0 for each sequence, row and weight (states 
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recurra.recurrence.batched import Arguments
+from recurra.recurrence.brief import Brief, brief_of
 from recurra.recurrence.cpu.execute import Job, Outcome, execute, output_types
-from recurra.recurrence.gradient import Adjoint, Wanted, differentiate
+from recurra.recurrence.cpu.room import is_marked
+from recurra.recurrence.gradient import Wanted
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.packing import Packing
-from recurra.recurrence.parse import parse
-from recurra.recurrence.program import Program
+from recurra.recurrence.training import program_of, training_of
 
 _library = torch.library.Library("recurra", "DEF")
 _INPUTS = "Tensor[] sequences, Tensor[] states, Tensor[] rows, Tensor[] weights"
@@ -71,11 +72,21 @@ def run(
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
     elif wanted:
-        flat = (tensor for tensors in lists for tensor in tensors)
-        found = list(_Loop.apply(lists, steps, program, wanted, packing, *flat))
+        kept, like = kept_of(lists, steps, program, wanted, packing), [*states, *sequences][0]
+        flat = [*sequences, *states, *rows, *weights]
+        known = packing is None and not is_marked()
+        brief = brief_of(program, wanted, steps, like.shape[-2], like.dtype) if known else None
+        ran = None if brief is None else run_brief(brief, kept, flat)
+        found = list(_Loop.apply(kept, None, lists, *flat)) if ran is None else ran
     else:
         found = run_forward(*lists, steps, program, wanted, packing)
     return found[:outputs], found[outputs : outputs + len(states)]
+
+
+def run_brief(brief: Brief, kept: "Kept", flat: Sequence[Tensor]) -> list[Tensor] | None:
+    """The outputs and last states of a call with these tensors; None where they are not what ``brief`` stands for."""
+    found = brief.forward(flat)
+    return None if found is None else list(_Loop.apply(kept, brief, found, *flat))
 
 
 Lists = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
@@ -88,43 +99,6 @@ def wanted_of(lists: Lists) -> str:
     if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensors in lists for tensor in tensors):
         return ""
     return "?" + "".join("1" if tensor.requires_grad else "0" for tensor in (*sequences, *rows, *weights))
-
-
-class Training(NamedTuple):
-    """How a program is run where gradients are wanted.
-
-    Args:
-        adjoint: its halves.
-        kept: states that are remembered after every step.
-        series: those that are no output anyway.
-        wanted: the inputs that need gradients.
-    """
-
-    adjoint: Adjoint
-    kept: frozenset[int]
-    series: tuple[int, ...]
-    wanted: Wanted
-
-
-@lru_cache(maxsize=512)
-def program_of(text: str) -> Program:
-    return parse(text)
-
-
-@lru_cache(maxsize=512)
-def training_of(text: str, wanted: str) -> Training:
-    program = program_of(text)
-    if program.int8:
-        raise ValueError("weights kept as int8 are for inference: call the layer under torch.no_grad(), or detach x")
-    flags = [letter == "1" for letter in wanted[1:]]
-    sequences, rows = len(program.sequences), len(program.rows)
-    split = Wanted(
-        tuple(flags[:sequences]), tuple(flags[sequences + rows :]), tuple(flags[sequences : sequences + rows])
-    )
-    adjoint = differentiate(program, split)
-    kept = frozenset(source.number for source in adjoint.sources if source.kind == "previous")
-    series = tuple(sorted(state for state in kept if program.next[state] not in adjoint.forward.outputs))
-    return Training(adjoint, kept, series, split)
 
 
 def plainly() -> AbstractContextManager[Any]:
@@ -303,6 +277,11 @@ class Kept(NamedTuple):
     lengths: tuple[int, ...]
 
     @property
+    def how(self) -> Any:
+        """The arguments of `run_forward` that follow the lists."""
+        return self[:4]
+
+    @property
     def last(self) -> slice:
         """Which of the results are the last states."""
         outputs = len(program_of(self.program).outputs)
@@ -375,20 +354,23 @@ class _Loop(torch.autograd.Function):
     """The operator without the dispatcher, whose handling of lists takes longer than many a loop."""
 
     @staticmethod
-    def forward(
-        ctx: Any, lists: Lists, steps: int, program: str, wanted: str, packing: Packing | None, *flat: Tensor
-    ) -> Any:
-        output = run_forward(*lists, steps, program, wanted, packing)
-        ctx.kept = kept_of(lists, steps, program, wanted, packing)
-        ctx.save_for_backward(*ctx.kept.saved(lists, output))
+    def forward(ctx: Any, kept: Kept, brief: Brief | None, given: Any, *flat: Tensor) -> Any:
+        """``given``: the call's lists; or, of a ``brief`` call, what its forward has given."""
+        output = given if brief is not None else run_forward(*given, *kept.how)
+        ctx.kept, ctx.brief, last = kept, brief, kept.last
+        ctx.save_for_backward(*flat, *output[: last.start], *output[last.stop :])
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*output[ctx.kept.last.stop :])
-        return tuple(output)
+        return tuple(output[: last.stop])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        *lists, _, _, _ = _backward(ctx, list(gradients))
-        return None, None, None, None, None, *(gradient for gradients in lists for gradient in gradients)
+        found = None
+        if ctx.brief is not None and not torch.is_grad_enabled():
+            found = ctx.brief.backward(ctx.saved_tensors, gradients)
+        if found is None:
+            *lists, _, _, _ = _backward(ctx, list(gradients))
+            found = [gradient for gradients in lists for gradient in gradients]
+        return None, None, None, *found
 
 
 _library.impl("run", run_forward, "CPU")

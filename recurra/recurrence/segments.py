@@ -18,14 +18,13 @@ from recurra.recurrence.operator import (
     Ran,
     backward_twice,
     kept_of,
-    program_of,
     run_backward,
     run_forward,
-    training_of,
     wanted_of,
 )
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import tensors
+from recurra.recurrence.training import program_of, training_of
 
 LEAST, PASSES = 4 << 20, 4
 """Segments remember at least so many bytes, and so many times the weights: shorter ones cost more time than theirs."""

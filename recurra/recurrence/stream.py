@@ -1,4 +1,4 @@
-"""Streams and short sequences without gradients, where every microsecond around the arithmetic counts."""
+"""Streams and short sequences, where every microsecond around the arithmetic counts."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.cpu.direct import Direct, Form, is_wide
+from recurra.recurrence.brief import brief_of
+from recurra.recurrence.cpu.direct import Direct, Form, is_whole, is_wide
 from recurra.recurrence.cpu.execute import compile_program, is_little, memory_for
 from recurra.recurrence.cpu.handover import Handover, handover
 from recurra.recurrence.cpu.launch import launch
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe, variant
 from recurra.recurrence.lower import Lowered
-from recurra.recurrence.operator import plainly
+from recurra.recurrence.operator import kept_of, plainly, run_brief, wanted_of
 from recurra.recurrence.paths import mode, obstacle
 from recurra.recurrence.program import Product, Program
 from recurra.recurrence.request import Request
@@ -44,7 +45,7 @@ class Calls:
         depths = [node.depth for node in lowered.program.nodes if isinstance(node, Product)]
         self._elements = sum(prod(shape) for shape in lowered.program.weights if len(shape) == 2)
         self._few = max(FEW, min(depths, default=0) // DEPTH)
-        self._known: dict[tuple[Program, bool], Direct] = {}
+        self._known: dict[tuple[Program, bool], Direct | None] = {}
         self._last: Direct | None = None
         self._rounds = False  # whether the last call would go another way under autocast
 
@@ -94,14 +95,55 @@ class Calls:
                 return None
             program = variant(program, False, False, False, gathered=True)
         if (program, packed) not in self._known:
-            self._known[program, packed] = Direct(program, self._dtype, self._handover, single, packed)
-        found = self._known[program, packed]
-        return found if found.whole else None
+            self._known[program, packed] = self._compiled(program, single, packed)
+        return self._known[program, packed]
+
+    def _compiled(self, program: Program, single: bool, packed: bool) -> Direct | None:
+        """For calls of one step, or of several; None where the loop is not all there is to compute."""
+        kept = frozenset(state for state, node in enumerate(program.next) if node in program.outputs)
+        what = program, kept, frozenset[int](), DTYPES[self._dtype]
+        if single:
+            compiled = compile_program(*what, single=True, packed=packed)
+        else:  # the arguments with which longer calls have compiled it
+            compiled = compile_program(*what, own=None, halves=frozenset())
+        return Direct(compiled, self._dtype, self._handover.call, single) if is_whole(compiled) else None
 
     def _is_rounded(self, form: Form) -> bool:
         """Whether a call has products of rounded operands under autocast: a sequence, as it has with gradients, or a
         large step."""
         return form.steps > 1 or form.rows * self._elements >= ROUNDED
+
+
+class Lessons:
+    """Short sequences with gradients."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        trace = lowered.trace
+        self._text, self._dtype = variant(lowered.program, False, False, False, gathered=True).text, trace.dtype
+        self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
+        self._kind, self._nested = type(trace.structure), _nesting(trace.structure)
+
+    def call(
+        self, x: Any, state: Any, weights: list[Tensor], time: int | None, lead: bool
+    ) -> tuple[Tensor, State] | None:
+        """A call; None for one that has to go another way."""
+        if type(state) is not self._kind or not self._whole or torch.is_autocast_enabled("cpu"):
+            return None
+        states = list(tensors(state))
+        if lead:
+            states = [leaf.squeeze(0) for leaf in states]
+        series = x.unsqueeze(0) if time is None else x.transpose(0, time)
+        lists, (steps, rows) = ([series], states, list[Tensor](), weights), series.shape[:2]
+        wanted = wanted_of(lists)
+        brief = brief_of(self._text, wanted, steps, rows, self._dtype) if wanted else None
+        if brief is None:
+            return None
+        found = run_brief(brief, kept_of(lists, steps, self._text, wanted), [series, *states, *weights])
+        if found is None:
+            return None
+        output, *last = found
+        output = output.squeeze(0) if time is None else output.transpose(0, time)
+        return output, self._nested([leaf.unsqueeze(0) for leaf in last] if lead else last)
 
 
 class Stepper:
@@ -112,23 +154,28 @@ class Stepper:
         lowered, weights = plan.lowered, plan.weights
         assert lowered is not None and weights is not None
         self.plan, self.cell = plan, plan.cell
-        self._calls, self._read = Calls(lowered, handover), weights.read
+        self._calls, self._lessons, self._read = Calls(lowered, handover), Lessons(lowered), weights.read
         guard = lowered.trace.guard
         self._holds = guard.attributes_hold if weights.all else guard.holds
 
     def again(self, x: Any, state: Any, time: int | None, lead: bool) -> tuple[Tensor, State] | None:
         """A call like the one before, of the cell as it was then; None for any other."""
-        return self._calls.again(x, state, self._read(), time, lead) if self._holds() else None
+        if not self._holds():
+            return None
+        call = self._lessons.call if torch.is_grad_enabled() else self._calls.again
+        return call(x, state, self._read(), time, lead)
 
     def first(self, x: Any, state: State, form: Form) -> tuple[Tensor, State] | None:
         """A call that the plan has been found to stand for; None where it goes another way."""
+        if torch.is_grad_enabled():
+            return self._lessons.call(x, state, self._read(), form.time, form.lead)
         return self._calls.first(x, state, self._read(), form)
 
 
 def short(
     cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None = None, lead: bool = False
 ) -> tuple[Tensor, State] | None:
-    """A single step, or a sequence with little to compute; None where it has to go by `paths.answer`: with gradients,
+    """A single step without gradients, or a sequence with little to compute; None where it has to go by `paths.answer`:
     for a cell that prepares its inputs, or the first time.
 
     Args:
@@ -149,7 +196,7 @@ def short_again(
 
 
 def _may_be_short() -> bool:
-    return not torch.is_grad_enabled() and not torch.compiler.is_compiling() and mode() is None
+    return not torch.compiler.is_compiling() and mode() is None
 
 
 def _again(
@@ -162,7 +209,9 @@ def _again(
 def _first(
     cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None, lead: bool
 ) -> tuple[Tensor, State] | None:
-    if x.shape == plans.longer:
+    learns = torch.is_grad_enabled()
+    kind = x.shape, learns
+    if kind == plans.longer or x.numel() == 0:
         return None
     flat = x if time is None else x.select(time, 0)
     states = map_state(lambda leaf: leaf.select(0, 0), state) if lead else state
@@ -173,7 +222,7 @@ def _first(
     if plan is None or plan.lowered is None or plan.fault:
         return None
     if form.steps > 1 and not is_little(plan.lowered.program, form.steps, form.rows, DTYPES[plan.lowered.trace.dtype]):
-        plans.longer = x.shape
+        plans.longer = kind
         return None
     if not _is_checked(plan, plan.lowered.program, form):
         return None
@@ -182,14 +231,17 @@ def _first(
         if found is None:
             return None
         plans.stepper = Stepper(plan, found)
-    return plans.stepper.first(x, state, form)
+    answer = plans.stepper.first(x, state, form)
+    if answer is None and learns:
+        plans.longer = kind
+    return answer
 
 
 def _is_checked(plan: Plan, program: Program, form: Form) -> bool:
     """Whether a loop like that of this call has been compared with the reference."""
     if form.steps > 1:
         program = variant(program, False, False, False, gathered=True)
-    return (program.text, False, False) in plan.checked
+    return (program.text, False, torch.is_grad_enabled()) in plan.checked
 
 
 def opened(cell: nn.Module, plans: Plans, request: Request, x: Tensor) -> "Stream":

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recurra.recurrence.brief import brief_of
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.execute import Prepared, prepare
 from recurra.recurrence.cpu.together import execute_together, side_by_side
@@ -30,11 +31,19 @@ from recurra.recurrence.operator import (
 
 def run_together(calls: Sequence[Call]) -> list[Ran]:
     """What `run` gives for each call."""
-    if len(calls) > 1 and not torch.compiler.is_compiling() and len(calls) <= pool.threads():
+    if 1 < len(calls) <= pool.threads() and not torch.compiler.is_compiling() and not all(map(_is_brief, calls)):
         found = _side_by_side(calls)
         if found is not None:
             return found
     return [run(*call) for call in calls]
+
+
+def _is_brief(call: Call) -> bool:
+    """Whether running a call by itself takes less than preparing it to run beside another."""
+    lists = list(call.sequences), list(call.states), list(call.rows), list(call.weights)
+    like, wanted = [*lists[1], *lists[0]][0], wanted_of(lists)
+    packed = not wanted or call.packing is not None
+    return not packed and brief_of(call.program, wanted, call.steps, like.shape[-2], like.dtype) is not None
 
 
 def _side_by_side(calls: Sequence[Call]) -> list[Ran] | None:

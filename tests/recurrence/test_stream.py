@@ -378,5 +378,5 @@ def test_what_calls_of_many_forms_work_in_is_bounded() -> None:
         x, begin = torch.randn(rows, 64), layer.initial_state(rows)
         found, _ = layer.step(x, begin)
         torch.testing.assert_close(found, layer.cell(x, begin)[0], rtol=0, atol=2e-6)
-    local = layer.plans.stepper._calls._last._local
-    assert 0 < local.held == sum(ready.size for ready in local.known.values()) <= 16 << 20
+    known = layer.plans.stepper._calls._last._local.known
+    assert 0 < known._held == sum(ready.size for ready, _ in known._found.values()) <= 16 << 20

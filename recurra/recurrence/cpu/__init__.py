@@ -27,5 +27,6 @@ The loop
     execute.py      a program compiled once, and what is done around its loop
     together.py     several loops side by side
     handover.py     the tensors of a short call, handed over by compiled code
-    direct.py       short calls without gradients: steps, and sequences with little to do
+    standing.py     loops that stand ready for tensors of known shapes
+    direct.py       short calls: steps, and sequences with little to do
 """

@@ -231,10 +231,14 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
 
 def is_little(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     """Whether the loop is all there is to compute, and takes so little time that what comes around it counts."""
+    return is_small(program, steps, batch) and gathers(program, steps, batch, dtype)
+
+
+def is_small(program: Program, steps: int, batch: int) -> bool:
+    """Whether a call takes so little time that what comes around its loop counts."""
     weights = sum(prod(shape) for shape in program.weights)
     numbers = weights + sum(node.width for node in program.nodes)
-    little = weights <= CACHED and steps * batch * numbers < SHORT
-    return little and gathers(program, steps, batch, dtype)
+    return weights <= CACHED and steps * batch * numbers < SHORT
 
 
 SHORT = 200_000_000

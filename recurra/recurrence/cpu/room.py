@@ -44,6 +44,11 @@ def marked() -> Iterator[None]:
         _marked.reset(before)
 
 
+def is_marked() -> bool:
+    """Whether it is so."""
+    return _marked.get()
+
+
 @lru_cache(maxsize=1)
 def _advise() -> Any:
     """The C library's ``madvise``; None where there is none like Linux's."""

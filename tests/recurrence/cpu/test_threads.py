@@ -203,14 +203,14 @@ def test_a_child_of_a_process_that_streams_steps_alone():
         """
         from recurra import Recurrent
         from recurra.cells import LSTM
-        from recurra.recurrence.cpu import direct
+        from recurra.recurrence.cpu import standing
         torch.set_grad_enabled(False)
-        direct.IDLE = 60.0  # the pool's threads are taken to be awake
+        standing.IDLE = 60.0  # the pool's threads are taken to be awake
         layer, x = Recurrent(LSTM(256, 256)), torch.randn(1, 256)
         layer(x.expand(1, 3, 256))
         state = layer.initial_state(1)
         want = [layer.step(x, state)[0] for _ in range(3)]
-        print(layer.plans.stepper._calls._last._local.ready.team, same(want[:1], want[2:]), flush=True)
+        print(layer.plans.stepper._calls._last._local.ready._loop._threads.team, same(want[:1], want[2:]), flush=True)
         child = os.fork()
         if child == 0:
             signal.alarm(30)  # one that hangs is not left behind
