@@ -25,7 +25,7 @@ from recurra.recurrence.training import Training, program_of, training_of
 def brief_of(text: str, wanted: str, steps: int, rows: int, dtype: torch.dtype) -> "Brief | None":
     """For calls of a program with so many steps and rows; None where they have to go another way."""
     program = program_of(text)
-    if program.int8 or program.rows or not is_small(program, steps, rows):
+    if program.int8 or program.rows or not is_small(program, steps, rows, gradients=True):
         return None
     halves = _halves(text, wanted, dtype)
     if halves is None or steps * rows * dtype.itemsize * halves[1].leaving > MOST_HELD // 4:

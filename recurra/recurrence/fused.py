@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence.check import disagreement
-from recurra.recurrence.cpu.execute import gathers
+from recurra.recurrence.cpu.execute import gathers, rounding_pays
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.int8 import by_int8
 from recurra.recurrence.lower import Lowered, lower
@@ -143,8 +143,17 @@ def prepare_fused(plan: Plan, cell: nn.Module, request: Request, masked: bool = 
     Args:
         masked: see `checked`.
     """
+    request = _rounded_where_it_pays(plan, request, next(tensors(request.inputs)).shape[1])
     how = checked(plan, cell, request, masked)
     return None if how is None else _prepare_plan(plan, how, request)
+
+
+def _rounded_where_it_pays(plan: Plan, request: Request, steps: int) -> Request:
+    """The request, of exact products where rounding operands saves nothing."""
+    if plan.lowered is None or not request.bfloat16:
+        return request
+    pays = rounding_pays(plan.lowered.program, steps, next(tensors(request.state)).shape[0])
+    return request._replace(bfloat16=pays)
 
 
 def checked(plan: Plan, cell: nn.Module, request: Request, masked: bool = False) -> "Recipe | None":
@@ -194,6 +203,7 @@ def prepare_known(plan: Plan, request: Request, packing: Packing) -> Begun | Non
     lowered, weights = plan.lowered, plan.weights
     if lowered is None or weights is None or plan.fault is not None:
         return None
+    request = _rounded_where_it_pays(plan, request, packing.steps)
     exact = recipe_for(plan, request._replace(bfloat16=False), packing=packing)
     if (exact.program, True, torch.is_grad_enabled()) not in plan.checked:
         return None

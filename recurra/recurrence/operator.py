@@ -366,7 +366,8 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         found = None
         if ctx.brief is not None and not torch.is_grad_enabled():
-            found = ctx.brief.backward(ctx.saved_tensors, gradients)
+            with plainly():
+                found = ctx.brief.backward(ctx.saved_tensors, gradients)
         if found is None:
             *lists, _, _, _ = _backward(ctx, list(gradients))
             found = [gradient for gradients in lists for gradient in gradients]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import prod
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.brief import brief_of
 from recurra.recurrence.cpu.direct import Direct, Form, is_whole, is_wide
-from recurra.recurrence.cpu.execute import compile_program, is_little, memory_for
+from recurra.recurrence.cpu.execute import compile_program, is_little, memory_for, rounding_pays
 from recurra.recurrence.cpu.handover import Handover, handover
 from recurra.recurrence.cpu.launch import launch
 from recurra.recurrence.cpu.machine import DTYPES
@@ -28,10 +27,6 @@ FEW, DEPTH = 4, 8
 """Rows up to which weights are read where they lie: so many, or one for so many numbers that their shortest product
 adds up. Packing them first pays for more."""
 
-ROUNDED = 60_000_000
-"""Multiplications of a step from which products of rounded operands, under autocast, save more than it takes to
-prepare them."""
-
 
 class Calls:
     """Short calls, told by their tensors, which `cpu/handover.py` looks at in every call."""
@@ -43,7 +38,6 @@ class Calls:
         self._kind, self._nested = type(self._structure), _nesting(self._structure)
         self._how = recipe(lowered, lowered.program)
         depths = [node.depth for node in lowered.program.nodes if isinstance(node, Product)]
-        self._elements = sum(prod(shape) for shape in lowered.program.weights if len(shape) == 2)
         self._few = max(FEW, min(depths, default=0) // DEPTH)
         self._known: dict[tuple[Program, bool], Direct | None] = {}
         self._last: Direct | None = None
@@ -109,9 +103,8 @@ class Calls:
         return Direct(compiled, self._dtype, self._handover.call, single) if is_whole(compiled) else None
 
     def _is_rounded(self, form: Form) -> bool:
-        """Whether a call has products of rounded operands under autocast: a sequence, as it has with gradients, or a
-        large step."""
-        return form.steps > 1 or form.rows * self._elements >= ROUNDED
+        """Whether a call has products of rounded operands under autocast."""
+        return rounding_pays(self._lowered.program, form.steps, form.rows)
 
 
 class Lessons:
@@ -119,7 +112,8 @@ class Lessons:
 
     def __init__(self, lowered: Lowered) -> None:
         trace = lowered.trace
-        self._text, self._dtype = variant(lowered.program, False, False, False, gathered=True).text, trace.dtype
+        self._program, self._dtype = lowered.program, trace.dtype
+        self._text = variant(lowered.program, False, False, False, gathered=True).text
         self._whole = _are_whole(lowered) and len(lowered.program.outputs) == 1
         self._kind, self._nested = type(trace.structure), _nesting(trace.structure)
 
@@ -127,13 +121,15 @@ class Lessons:
         self, x: Any, state: Any, weights: list[Tensor], time: int | None, lead: bool
     ) -> tuple[Tensor, State] | None:
         """A call; None for one that has to go another way."""
-        if type(state) is not self._kind or not self._whole or torch.is_autocast_enabled("cpu"):
+        if type(state) is not self._kind or not self._whole:
             return None
         states = list(tensors(state))
         if lead:
             states = [leaf.squeeze(0) for leaf in states]
         series = x.unsqueeze(0) if time is None else x.transpose(0, time)
         lists, (steps, rows) = ([series], states, list[Tensor](), weights), series.shape[:2]
+        if torch.is_autocast_enabled("cpu") and rounding_pays(self._program, steps, rows):
+            return None
         wanted = wanted_of(lists)
         brief = brief_of(self._text, wanted, steps, rows, self._dtype) if wanted else None
         if brief is None:
@@ -221,7 +217,8 @@ def _first(
     plan, form = plans.known(cell, flat, states, 1), Form(1 if time is None else x.shape[time], len(flat), time, lead)
     if plan is None or plan.lowered is None or plan.fault:
         return None
-    if form.steps > 1 and not is_little(plan.lowered.program, form.steps, form.rows, DTYPES[plan.lowered.trace.dtype]):
+    little = plan.lowered.program, form.steps, form.rows, DTYPES[plan.lowered.trace.dtype], learns
+    if form.steps > 1 and not is_little(*little):
         plans.longer = kind
         return None
     if not _is_checked(plan, plan.lowered.program, form):

@@ -16,6 +16,7 @@ from recurra.bench.shapes import Shape
 from recurra.bench.speed import measure
 from recurra.cells import CELLS, to_torch
 from recurra.errors import BadInput
+from recurra.recurrence.cpu import execute
 
 FREE = Roofline((Rates(1, {"float32": 1e12, "bfloat16": 1e13}, {1: 1e12}, 0.0),), 0.0)
 INFERENCE = Entry("lstm", Shape(3, 2, 4), "inference")
@@ -87,7 +88,8 @@ def test_steps_carry_their_state(name, cell, batch):
 @pytest.mark.parametrize("mode", ["inference", "training"])
 @pytest.mark.parametrize("cell", NAMED)
 @pytest.mark.parametrize("name", ["recurra", "recurra.nn", "torch.nn", "eager loop"])
-def test_sequences_in_bfloat16(name, cell, mode):
+def test_sequences_in_bfloat16(name, cell, mode, monkeypatch):
+    monkeypatch.setattr(execute, "ROUNDED", 0)
     problem = problem_of(cell, Shape(T=7, B=3, H=5), mode, precision="bfloat16")
     contender = CONTENDERS[name](problem)
     found, exact = contender.read(contender.call()), by_torch(problem)
@@ -98,7 +100,8 @@ def test_sequences_in_bfloat16(name, cell, mode):
 
 @pytest.mark.parametrize("cell", NAMED)
 @pytest.mark.parametrize("name", ["recurra", "recurra.nn", "torch.nn", "torch.nn cell"])
-def test_steps_in_bfloat16(name, cell):
+def test_steps_in_bfloat16(name, cell, monkeypatch):
+    monkeypatch.setattr(execute, "ROUNDED", 0)
     shape = Shape(T=1, B=1, H=5)
     exact, problem = (problem_of(cell, shape, "streaming", precision=kind) for kind in ("float32", "bfloat16"))
     expected = CONTENDERS["torch.nn"](exact)

@@ -25,6 +25,11 @@ NAMES = [name for name in CELLS if name != "mlstm"]
 able = pytest.mark.skipif(not host().bfloat16, reason="the processor multiplies no bfloat16")
 
 
+@pytest.fixture(autouse=True)
+def small_calls_are_rounded_too(monkeypatch):
+    monkeypatch.setattr(execute, "ROUNDED", 0)
+
+
 def layer_of(name):
     torch.manual_seed(0)
     return Recurrent(CELLS[name](FEATURES, H))
@@ -178,3 +183,31 @@ def test_the_elements_that_are_a_maximum_are_found_again(seed):
     with rounded:
         result = layer(*given)
     assert difference(everything_of(layer, given, result), want) < 2**-4
+
+
+@able
+@pytest.mark.parametrize("gradients", [False, True])
+def test_what_is_small_is_computed_in_float32(monkeypatch, gradients):
+    monkeypatch.undo()
+    layer, large = layer_of("lstm"), torch.randn(300, 40, FEATURES)
+    for x, rounds in ((inputs(), False), (large, True)):
+        with torch.set_grad_enabled(gradients):
+            exact = layer(x)[0]
+            with rounded:
+                found = [layer(x)[0], layer(x)[0], layer(x, lengths=torch.full((len(x),), x.shape[1]))[0]]
+        assert all(torch.equal(each, exact) != rounds for each in found)
+        for each in found:
+            torch.testing.assert_close(each, exact, rtol=0, atol=0.02)
+
+
+def test_backward_under_autocast_is_exact_where_the_call_was(monkeypatch):
+    monkeypatch.undo()
+    layer, x = layer_of("lstm"), inputs().requires_grad_()
+    found = []
+    for inside in (False, True, True, True):
+        outputs, _ = layer(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=inside):
+            found.append(torch.autograd.grad(outputs.sum(), [x, *layer.parameters()]))
+    for each in found[1:]:
+        for one, other in zip(each, found[0], strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)

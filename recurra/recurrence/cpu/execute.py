@@ -218,7 +218,7 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     A single row of bfloat16, for which a tile takes as long as for sixteen, is cheaper hoisted, but for few steps of
     few features.
     """
-    elements = sum(prod(shape) for shape in program.weights if len(shape) == 2)
+    elements = _elements(program)
     if by_pairs(program, dtype, host()):
         return batch > 1 or steps * elements < LITTLE[True]
     if steps == 1 or program.int8:
@@ -229,20 +229,35 @@ def gathers(program: Program, steps: int, batch: int, dtype: DType) -> bool:
     return many or steps * batch * elements < LITTLE[False]
 
 
-def is_little(program: Program, steps: int, batch: int, dtype: DType) -> bool:
+def rounding_pays(program: Program, steps: int, batch: int) -> bool:
+    """Whether products of operands rounded to bfloat16 save a call more than it takes to prepare them."""
+    return steps * batch * _elements(program) >= ROUNDED
+
+
+ROUNDED = 60_000_000
+"""Multiplications from which on they do."""
+
+
+def _elements(program: Program) -> int:
+    """Of all matrices: the multiplications of a row's step."""
+    return sum(prod(shape) for shape in program.weights if len(shape) == 2)
+
+
+def is_little(program: Program, steps: int, batch: int, dtype: DType, gradients: bool) -> bool:
     """Whether the loop is all there is to compute, and takes so little time that what comes around it counts."""
-    return is_small(program, steps, batch) and gathers(program, steps, batch, dtype)
+    return is_small(program, steps, batch, gradients) and gathers(program, steps, batch, dtype)
 
 
-def is_small(program: Program, steps: int, batch: int) -> bool:
+def is_small(program: Program, steps: int, batch: int, gradients: bool) -> bool:
     """Whether a call takes so little time that what comes around its loop counts."""
     weights = sum(prod(shape) for shape in program.weights)
     numbers = weights + sum(node.width for node in program.nodes)
-    return weights <= CACHED and steps * batch * numbers < SHORT
+    return weights <= CACHED and steps * batch * numbers < SHORT[gradients]
 
 
-SHORT = 200_000_000
-"""Multiplications below which the Python around a loop is more than a twentieth of a call."""
+SHORT = {False: 200_000_000, True: 400_000_000}
+"""Multiplications, of the loop forward, below which the Python around it is more than a twentieth of a call, without
+gradients and with."""
 
 
 LITTLE = {False: 15_000_000, True: 50_000_000}
