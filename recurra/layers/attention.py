@@ -16,11 +16,13 @@ class Memory(NamedTuple):
         values: ``(B, S, M)``, 0 behind a row's end.
         keys: what queries are compared with, made once.
         inside: which of the places belong to each row.
+        seen: the sum of the weights that each place has had so far, for attention that goes by it; else ().
     """
 
     values: Float[Tensor, "B S M"]
     keys: Float[Tensor, "B S K"]
     inside: Bool[Tensor, "B S"]
+    seen: Float[Tensor, "B S"] | tuple[()] = ()
 
 
 class Attended(NamedTuple):
@@ -63,24 +65,37 @@ class AdditiveAttention(nn.Module):
     Args:
         query_size, memory_size: features.
         size: A, of what both are mapped to.
+        covers: scores are :math:`w^\top \tanh(W_q q + W_v v + w_c s)`, where s is the sum of all weights that the place
+            has had; every query then waits for the one before, and the memory has to be told of its weights.
 
-    Source: Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2.
+    Source: Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2; ``covers`` is See, Liu and Manning (2017),
+    arXiv:1704.04368, equation 11, after Tu et al. (2016), arXiv:1601.04811.
     """
 
-    def __init__(self, query_size: int, memory_size: int, size: int) -> None:
+    def __init__(self, query_size: int, memory_size: int, size: int, *, covers: bool = False) -> None:
         super().__init__()
         self.query = nn.Linear(query_size, size, bias=False)
         self.key = nn.Linear(memory_size, size)
         self.score = nn.Linear(size, 1, bias=False)
+        self.seen = nn.Linear(1, size, bias=False) if covers else None
 
     def remember(self, values: Float[Tensor, "B S M"], lengths: Int[Tensor, " B"] | None = None) -> Memory:
         """The memory of sequences, each with at least one step."""
-        return _memory(values, self.key, lengths)
+        memory = _memory(values, self.key, lengths)
+        return memory if self.seen is None else memory._replace(seen=values.new_zeros(values.shape[:2]))
 
     def forward(self, queries: Float[Tensor, "B T Q"], memory: Memory) -> Attended:
         """For every query of a row, of that row's memory; takes memory for ``B T S A`` numbers."""
-        together = torch.tanh(self.query(queries).unsqueeze(2) + memory.keys.unsqueeze(1))
+        keys = memory.keys
+        if self.seen is not None and isinstance(memory.seen, Tensor):
+            keys = keys + self.seen(memory.seen.unsqueeze(2))
+        together = torch.tanh(self.query(queries).unsqueeze(2) + keys.unsqueeze(1))
         return _attend(self.score(together).squeeze(3), memory)
+
+
+def covered(memory: Memory, weights: Float[Tensor, "B T S"]) -> Memory:
+    """The memory after queries that had these weights."""
+    return memory._replace(seen=memory.seen + weights.sum(1)) if isinstance(memory.seen, Tensor) else memory
 
 
 def _memory(values: Tensor, key: nn.Module, lengths: Tensor | None) -> Memory:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from recurra.layers.attention import AdditiveAttention, DotAttention, Memory
+from recurra.layers.attention import AdditiveAttention, DotAttention, Memory, covered
+from recurra.models.pointer import Pointer
 from recurra.models.softmax import Softmax
 from recurra.recurrence.ragged import reverse
 from recurra.recurrence.state import State, map_state, tensors
@@ -84,11 +85,20 @@ class DecoderState(NamedTuple):
         layers: of its recurrent layers.
         memory: what it attends to; () without attention.
         fed: the attentional vector of the step before, where it is fed back; else ().
+        source: the tokens that may be copied, where any may; else ().
     """
 
     layers: State
     memory: Memory | tuple[()]
     fed: Float[Tensor, "B H"] | tuple[()]
+    source: Int[Tensor, "B S"] | tuple[()] = ()
+
+
+class Written(NamedTuple):
+    """What probabilities are made of: the softmax's vectors, and the weights of attention (S = 0 without)."""
+
+    hidden: Float[Tensor, "B T H"]
+    weights: Float[Tensor, "B T S"]
 
 
 class Decoder(nn.Module):
@@ -100,7 +110,7 @@ class Decoder(nn.Module):
 
     c is what attention finds with the query h. Without ``feeding`` the layers need nothing of it: they run over all
     steps in one call, and all queries are answered at once. With it :math:`\tilde h^{(t-1)}` is read beside each token,
-    and every step has to wait for the one before.
+    and every step has to wait for the one before; so it has to for attention that covers.
 
     Args:
         vocabulary_size, embedding_size: of the tokens.
@@ -113,11 +123,14 @@ class Decoder(nn.Module):
         dropout: of the embedded tokens and of what the softmax sees.
         feeding: Luong et al. (2015), section 3.3.
         tied: embedding and softmax share one matrix.
+        pointer: of tokens that are copied from a source in the same vocabulary.
+
+    Without attention, outputs of another size than ``hidden_size`` are mapped to it by a matrix.
 
     Source: Luong, Pham and Manning (2015), arXiv:1508.04025; without attention Sutskever, Vinyals and Le (2014).
 
     Raises:
-        ValueError: sizes that do not fit ``tied``; feeding without attention.
+        ValueError: sizes that do not fit ``tied``; feeding, or a pointer, without attention.
     """
 
     def __init__(
@@ -133,64 +146,89 @@ class Decoder(nn.Module):
         dropout: nn.Module | None = None,
         feeding: bool = False,
         tied: bool = False,
+        pointer: Pointer | None = None,
     ) -> None:
         super().__init__()
         if feeding and attention is None:
             raise ValueError("feeding needs an attention, whose vector is fed back")
-        self.hidden_size = (hidden_size or output_size) if attention is not None else output_size
+        if pointer is not None and attention is None:
+            raise ValueError("a pointer needs an attention, whose weights it goes by")
+        self.hidden_size = hidden_size or output_size
         if tied and self.hidden_size != embedding_size:
             raise ValueError(f"tied weights need equal sizes, got {embedding_size} and {self.hidden_size}")
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.layers = layers
         self.attention = attention
-        self.combine = (
-            nn.Linear(memory_size + output_size, self.hidden_size) if attention is not None else nn.Identity()
-        )
+        found_size = memory_size + output_size if attention is not None else output_size
+        same = attention is None and self.hidden_size == output_size
+        self.combine = nn.Identity() if same else nn.Linear(found_size, self.hidden_size)
         self.dropout = dropout if dropout is not None else nn.Identity()
         self.feeding = feeding
         self.output = Softmax(self.hidden_size, vocabulary_size)
+        self.pointer = pointer
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         if tied:
             self.output.weight = self.embedding.weight
 
-    def begin(self, layers: State, memory: Memory | tuple[()] = ()) -> DecoderState:
-        """The state before the first token, from that of the layers."""
+    def begin(
+        self, layers: State, memory: Memory | tuple[()] = (), source: Int[Tensor, "B S"] | tuple[()] = ()
+    ) -> DecoderState:
+        """The state before the first token, from that of the layers.
+
+        Args:
+            source: what a pointer copies.
+        """
         fed = memory[0].new_zeros(len(memory[0]), self.hidden_size) if memory and self.feeding else ()
-        return DecoderState(layers, memory, fed)
+        return DecoderState(layers, memory, fed, source)
+
+    def written(
+        self, tokens: Int[Tensor, "B T"], state: DecoderState, lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Written, DecoderState]:
+        """What probabilities are made of at every step of given tokens, and the state after the last."""
+        x = self.dropout(self.embedding(tokens))
+        if self.feeding or state.memory and isinstance(state.memory.seen, Tensor):
+            return self._step_by_step(x, state)
+        outputs, layers = self.layers(x, state.layers, lengths)
+        vectors, weights = self._attentional(outputs, state)
+        return Written(self.dropout(vectors), weights), state._replace(layers=layers)
 
     def hidden(
         self, tokens: Int[Tensor, "B T"], state: DecoderState, lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B T H"], DecoderState]:
-        """What the softmax sees at every step of given tokens (teacher forcing), and the state after the last."""
-        x = self.dropout(self.embedding(tokens))
-        if self.feeding:
-            return self._fed(x, state)
-        outputs, layers = self.layers(x, state.layers, lengths)
-        return self.dropout(self._attentional(outputs, state)[0]), state._replace(layers=layers)
+        """What the softmax sees at every step of given tokens, and the state after the last."""
+        found, state = self.written(tokens, state, lengths)
+        return found.hidden, state
+
+    def scores(self, written: Written, state: DecoderState) -> Float[Tensor, "B T V"]:
+        """Of every token at each step: before the softmax, or, with a pointer, log-probabilities."""
+        if self.pointer is None:
+            return self.output(written.hidden)
+        assert isinstance(state.source, Tensor)
+        return self.pointer(*written, state.source, self.output)
 
     def sampled(
         self, tokens: Int[Tensor, "B T"], own: Bool[Tensor, "B T"], state: DecoderState
-    ) -> tuple[Float[Tensor, "B T H"], DecoderState]:
-        """As :meth:`hidden`, where ``own`` holds after a token drawn from the model's scores of the step before.
+    ) -> tuple[Written, DecoderState]:
+        """As :meth:`written`, where ``own`` holds after a token drawn from the model's scores of the step before.
 
         No gradient flows through the draws.
 
         Source: Bengio, Vinyals, Jaitly and Shazeer (2015), arXiv:1506.03099.
         """
-        found: list[Tensor] = []
+        found: list[Written] = []
         for given, drawn in zip(tokens.unbind(1), own.unbind(1), strict=True):
             if found and bool(drawn.any()):
                 with torch.no_grad():
-                    chances = self.output(found[-1]).softmax(1)
+                    chances = self.scores(found[-1], state).squeeze(1).softmax(1)
                     given = torch.where(drawn, torch.multinomial(chances, 1).squeeze(1), given)
-            hidden, state = self.hidden(given.unsqueeze(1), state)
-            found.append(hidden.squeeze(1))
-        return torch.stack(found, 1), state
+            step, state = self.written(given.unsqueeze(1), state)
+            found.append(step)
+        return _joined(found), state
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
         """Scores of the token after ``tokens``."""
-        hidden, state = self.hidden(tokens.unsqueeze(1), state)
-        return self.output(hidden).squeeze(1), state
+        found, state = self.written(tokens.unsqueeze(1), state)
+        return self.scores(found, state).squeeze(1), state
 
     def weights(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> Float[Tensor, "B T S"]:
         """How much each step attends to each place of the source.
@@ -202,20 +240,24 @@ class Decoder(nn.Module):
             raise ValueError("a decoder without attention has no weights of it")
         found = []
         for token in tokens.unbind(1):
-            outputs, layers = self._layers_step(self.embedding(token), state)
-            vector, weights = self._attentional(outputs.unsqueeze(1), state)
-            state = state._replace(layers=layers, fed=vector.squeeze(1) if self.feeding else ())
+            _, weights, state = self._one_step(self.embedding(token), state)
             found.append(weights)
         return torch.cat(found, 1)
 
-    def _fed(self, x: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    def _step_by_step(self, x: Tensor, state: DecoderState) -> tuple[Written, DecoderState]:
         found = []
         for step in x.unbind(1):
-            outputs, layers = self._layers_step(step, state)
-            vector = self._attentional(outputs.unsqueeze(1), state)[0].squeeze(1)
-            state = state._replace(layers=layers, fed=vector)
-            found.append(vector)
-        return self.dropout(torch.stack(found, 1)), state
+            vectors, weights, state = self._one_step(step, state)
+            found.append(Written(vectors, weights))
+        vectors, weights = _joined(found)
+        return Written(self.dropout(vectors), weights), state
+
+    def _one_step(self, x: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
+        outputs, layers = self._layers_step(x, state)
+        vectors, weights = self._attentional(outputs.unsqueeze(1), state)
+        memory = covered(state.memory, weights) if state.memory else ()
+        fed = vectors.squeeze(1) if self.feeding else ()
+        return vectors, weights, state._replace(layers=layers, memory=memory, fed=fed)
 
     def _layers_step(self, x: Tensor, state: DecoderState) -> tuple[Tensor, State]:
         layers: Any = self.layers
@@ -223,6 +265,12 @@ class Decoder(nn.Module):
 
     def _attentional(self, outputs: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
         if self.attention is None or not state.memory:
-            return outputs, outputs.new_empty(*outputs.shape[:2], 0)
+            return self.combine(outputs), outputs.new_empty(*outputs.shape[:2], 0)
         contexts, weights = self.attention(outputs, state.memory)
         return torch.tanh(self.combine(torch.cat([contexts, outputs], 2))), weights
+
+
+def _joined(steps: list[Written]) -> Written:
+    """Single steps, one after the other."""
+    hidden, weights = zip(*steps, strict=True)
+    return Written(torch.cat(hidden, 1), torch.cat(weights, 1))

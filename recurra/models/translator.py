@@ -41,7 +41,7 @@ class Translator(nn.Module):
             inside = within(lengths, source.shape[1]).unsqueeze(2)
             mean = values.masked_fill(~inside, 0.0).sum(1) / lengths.unsqueeze(1)
             last = self.bridge(mean, layers.initial_state(len(source)))
-        return self.decoder.begin(last, memory)
+        return self.decoder.begin(last, memory, () if self.decoder.pointer is None else source)
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
         """Scores of the token after ``tokens``."""
@@ -56,8 +56,8 @@ class Translator(nn.Module):
         lengths: Int[Tensor, " B"],
     ) -> Float[Tensor, " B"]:
         """log P of each row's targets in nats; arguments as of :meth:`loss`."""
-        hidden, _ = self.decoder.hidden(given, self.begin(source, source_lengths), lengths)
-        logits = self.decoder.output(hidden).transpose(1, 2)
+        found, state = self.decoder.written(given, self.begin(source, source_lengths), lengths)
+        logits = self.decoder.scores(found, state).transpose(1, 2)
         return -nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)
 
     def loss(
@@ -81,12 +81,12 @@ class Translator(nn.Module):
             own: where the decoder reads a token that it has drawn itself, see :meth:`Decoder.sampled`.
             smoothing: of the targets, 0 to 1.
         """
-        state = self.begin(source, source_lengths)
+        decoder, state = self.decoder, self.begin(source, source_lengths)
         if own is None:
-            hidden, _ = self.decoder.hidden(given, state, lengths)
+            found, _ = decoder.written(given, state, lengths)
         else:
-            hidden, _ = self.decoder.sampled(given, own, state)
-        output = self.decoder.output
-        return smoothed_cross_entropy(
-            hidden.flatten(0, 1), output.weight, output.bias, wanted.flatten(), smoothing, divisor=divisor
-        )
+            found, _ = decoder.sampled(given, own, state)
+        if decoder.pointer is not None:
+            return decoder.pointer.cross_entropy(*found, source, decoder.output, wanted, smoothing) / divisor
+        hidden, weight, bias = found.hidden.flatten(0, 1), decoder.output.weight, decoder.output.bias
+        return smoothed_cross_entropy(hidden, weight, bias, wanted.flatten(), smoothing, divisor=divisor)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recurra.layers.attention import AdditiveAttention, DotAttention
+from recurra.layers.attention import AdditiveAttention, DotAttention, covered
 
 Q, M, A = 4, 3, 5
 
@@ -44,3 +44,19 @@ def test_a_plain_dot_product_needs_equal_sizes():
     layer, values = DotAttention(M, M, weighted=False), torch.randn(2, 4, M)
     found = layer(values[:, :1], layer.remember(values))
     torch.testing.assert_close(found.weights[:, 0], (values @ values[:, 0, :, None]).squeeze(2).softmax(1))
+
+
+def test_attention_that_covers_goes_by_the_weights_before():
+    torch.manual_seed(0)
+    layer = AdditiveAttention(Q, M, A, covers=True).double()
+    queries, values = torch.randn(2, 3, Q).double(), torch.randn(2, 5, M).double()
+    memory, sums = layer.remember(values, torch.tensor([5, 2])), torch.zeros(2, 5, dtype=torch.float64)
+    for t in range(3):
+        _, weights = layer(queries[:, t : t + 1], memory)
+        memory = covered(memory, weights)
+        for row, length in enumerate((5, 2)):
+            inner = layer.query(queries[row, t]) + layer.key(values[row]) + layer.seen(sums[row, :, None])
+            scores = layer.score(torch.tanh(inner))[:length, 0]
+            torch.testing.assert_close(weights[row, 0, :length], scores.softmax(0))
+        sums = sums + weights[:, 0]
+    torch.testing.assert_close(memory.seen, sums)

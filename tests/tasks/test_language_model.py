@@ -344,3 +344,22 @@ def test_what_is_drawn_joins_the_prompt_as_its_words_would(prompt, joined):
 def test_recurrent_dropout_is_refused_where_it_would_scale_the_state_itself(cell):
     with pytest.raises(BadInput, match="--zoneout"):
         build(cell=cell, recurrent_dropout=0.5)
+
+
+def test_layers_may_be_learnt_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "text").write_text("one two three four five six seven eight nine ten\n" * 40, encoding="utf-8")
+    options = dict(cell="gru", hidden_size=10, embedding_size=6, unit="words", batch_size=2, steps=5, epochs=1)
+    options |= dict(baselines=False)
+    one = recurra.fit("language-model", tmp_path / "text", out=tmp_path / "one", layers=1, **options)
+    more = dict(layers=2, grown_from=one.path, learning_rate=1e-12)
+    (tmp_path / "text").write_text("one two eleven\n" * 120, encoding="utf-8")  # whose vocabulary is not asked for
+    two = recurra.fit("language-model", tmp_path / "text", out=tmp_path / "two", **options | more)
+    found, begun = two.model.state_dict(), one.model.state_dict()
+    assert len(found) > len(begun) and all(torch.equal(found[name], value) for name, value in begun.items())
+    assert recurra.load(two.path).model.state_dict().keys() == found.keys()
+    for wrong in (dict(hidden_size=9), dict(layers=1, cell="lstm")):
+        with pytest.raises(BadInput, match="--grown-from .*one: its layers are others; use --cell gru --layers 1"):
+            recurra.fit("language-model", tmp_path / "text", out=tmp_path / "three", **options | more | wrong)
+    with pytest.raises(BadInput, match="--grown-from gives recurrent layers, and a window has none"):
+        recurra.fit("language-model", tmp_path / "text", out=tmp_path / "three", model="window", **options | more)

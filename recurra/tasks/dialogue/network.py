@@ -23,11 +23,6 @@ def build_network(config: Config, sides: Sides) -> Translator:
     if config.attention == "dot":
         raise BadInput("--attention dot compares vectors of one size, and the encoder's are wider; use general")
     hidden_size = config.embedding_size if config.tied else config.hidden_size
-    if config.tied and config.attention == "none" and hidden_size != config.hidden_size:
-        raise BadInput(
-            f"--tied without attention needs --embedding-size equal to --hidden-size, got {hidden_size} and "
-            f"{config.hidden_size}"
-        )
     encoder, memory_size = _encoder(config, sides)
     fed = hidden_size if config.feeding else 0
     written, output_size = make_layers(config, config.embedding_size + fed, "forward", Dropout(config.dropout))

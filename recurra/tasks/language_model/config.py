@@ -40,6 +40,11 @@ class Config(Settings):
     vectors: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
         None, description="word2vec or GloVe text file whose vectors start the embedding"
     )
+    grown_from: Annotated[Path, AfterValidator(Path.absolute)] | None = Field(
+        None,
+        description="run of a model with fewer layers whose vocabulary, embedding, layers and softmax this one begins "
+        "with: depth learnt layer by layer",
+    )
     residual: bool = Field(False, description="add each layer's input to its output")
     learnt_start: bool = Field(False, description="learn the state before the first token")
 

@@ -23,6 +23,7 @@ from recurra.layers import (
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
 from recurra.tasks.layers import make_cells
+from recurra.tasks.pretraining import start_from
 from recurra.training.gradients import proportional
 from recurra.training.machine import pick_device
 
@@ -44,6 +45,8 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     """
     embedding_size = config.embedding_size or config.hidden_size
     if config.model == "window":
+        if config.grown_from is not None:
+            raise BadInput("--grown-from gives recurrent layers, and a window has none; leave out --model window")
         window = WindowNetwork(
             len(vocabulary), window=config.window, embedding_size=embedding_size, hidden_size=config.hidden_size
         )
@@ -65,6 +68,8 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     _start_weights(model, config)
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
+    if config.grown_from is not None:
+        start_from(config.grown_from, "--grown-from", model.embedding, model.layers, model.output)
     return model
 
 

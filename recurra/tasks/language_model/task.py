@@ -20,6 +20,7 @@ from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.sampling import sample
 from recurra.tasks.language_model.scoring import evaluate, negative_log_likelihood
 from recurra.tasks.pictures import draw_run
+from recurra.tasks.pretraining import vocabulary_of
 from recurra.tasks.reading import reading
 from recurra.tasks.sources import Sources
 from recurra.training.loop import Loss, Problem
@@ -50,13 +51,15 @@ __all__ = [
 def read(sources: Sources, config: Config) -> Corpus:
     """The text in its parts, tokenised, with a vocabulary of its training part."""
     train, dev, test = sources.paths()
+    known = None if config.grown_from is None else vocabulary_of(config.grown_from)
     unit = config.unit or sources.unit() or "characters"
     with reading() as progress:
         return read_corpus(
             train,
             dev,
             test,
-            unit=unit,
+            unit=unit if known is None else known.unit,
+            vocabulary=known,
             min_count=config.min_count,
             vocabulary_size=config.vocabulary_size,
             progress=progress,
@@ -105,7 +108,7 @@ def build(config: Config, data: Corpus) -> nn.Module:
 def load(config: Config, folder: Path) -> nn.Module:
     """The model of a run folder, before its weights are loaded."""
     vocabulary = load_vocabulary(folder / "vocabulary.json")
-    return build_network(config.model_copy(update={"vectors": None}), vocabulary)
+    return build_network(config.model_copy(update={"vectors": None, "grown_from": None}), vocabulary)
 
 
 def present(run: "Run") -> list[Path]:

@@ -13,13 +13,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     # arXiv:1409.3215, section 3.4; the rate is halved once an epoch instead of every half of one
     "sutskever-2014": dict(
         cell="lstm", layers=4, hidden_size=1000, embedding_size=1000, direction="reversed", attention="none",
-        bridge="last", dropout=0.0, smoothing=0.0, initial_range=0.08, optimizer="sgd", learning_rate=0.7,
+        bridge="last", dropout=0.0, smoothing=0.0, tied=False, initial_range=0.08, optimizer="sgd", learning_rate=0.7,
         schedule="step", decay_after=5, decay=0.5, epochs=7, batch_size=128, clip_norm=5.0,
     ),
     # arXiv:1508.04025, section 4.1
     "luong-2015": dict(
         cell="lstm", layers=4, hidden_size=1000, embedding_size=1000, direction="reversed", attention="general",
-        feeding=True, bridge="last", dropout=0.2, smoothing=0.0, initial_range=0.1, optimizer="sgd", learning_rate=1.0,
+        feeding=True, bridge="last", dropout=0.2, smoothing=0.0, tied=False, initial_range=0.1, optimizer="sgd",
+        learning_rate=1.0,
         schedule="step", decay_after=5, decay=0.5, epochs=10, batch_size=128, clip_norm=5.0,
     ),
 }  # fmt: skip
@@ -59,11 +60,19 @@ class Config(Settings):
         "both", description="how the source is read: both ways, from its start, or from its end alone"
     )
     attention: Literal["additive", "general", "dot", "none"] = Field("general", description="how the decoder attends")
+    coverage: bool = Field(
+        False, description="additive attention also goes by how much each place was attended to before"
+    )
+    copying: Literal["none", "mixed", "only"] = Field(
+        "none",
+        description="what is written is the source's own tokens too (mixed, by a gate), or nothing else (only: a "
+        "pointer network); for --joint",
+    )
     feeding: bool = Field(False, description="the decoder also reads what it attended to a step before")
     bridge: Literal["learnt", "last"] = Field(
         "learnt", description="the decoder's first state: a map of the mean of the encoder's outputs, or its last state"
     )
-    tied: bool = Field(False, description="the decoder's embedding and softmax share one matrix")
+    tied: bool = Field(True, description="the decoder's embedding and softmax share one matrix")
     dropout: float = Field(0.3, ge=0, lt=1, description="of embedded tokens, between layers, and before the softmax")
     initial_range: float | None = Field(None, gt=0, description="weights begin uniform within plus and minus this")
     smoothing: float = Field(0.1, ge=0, lt=1, description="part of each target's probability that all tokens share")

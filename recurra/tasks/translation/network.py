@@ -11,10 +11,11 @@ from recurra.errors import BadInput
 from recurra.layers import Dropout, Stack
 from recurra.layers.attention import AdditiveAttention, DotAttention
 from recurra.models.encoder_decoder import Bridge, Decoder, Encoder
+from recurra.models.pointer import Pointer
 from recurra.models.translator import Translator
 from recurra.tasks.layers import make_layers
+from recurra.tasks.pretraining import start_from
 from recurra.tasks.translation.config import Config
-from recurra.tasks.translation.pretraining import start_from
 from recurra.tasks.translation.reading import Side, Sides
 
 
@@ -41,12 +42,13 @@ def build_network(config: Config, sides: Sides) -> Translator:
         config.embedding_size,
         written,
         output_size,
-        attention=make_attention(config.attention, output_size, memory_size, config.hidden_size),
+        attention=make_attention(config.attention, output_size, memory_size, config.hidden_size, config.coverage),
         memory_size=memory_size,
         hidden_size=hidden_size,
         dropout=Dropout(config.dropout),
         feeding=config.feeding,
         tied=config.tied,
+        pointer=None if config.copying == "none" else Pointer(hidden_size, only=config.copying == "only"),
     )
     bridge = Bridge(memory_size, written.initial_state(1)) if config.bridge == "learnt" else None
     model = Translator(encoder, decoder, bridge)
@@ -79,15 +81,18 @@ def _stack(config: Config, input_size: int, *, both: bool) -> tuple[Stack, int]:
     return make_layers(config, input_size, "both" if both else "forward", Dropout(config.dropout))
 
 
-def make_attention(name: str, query_size: int, memory_size: int, size: int) -> AdditiveAttention | DotAttention | None:
+def make_attention(
+    name: str, query_size: int, memory_size: int, size: int, covers: bool = False
+) -> AdditiveAttention | DotAttention | None:
     """The attention of that name; None for "none".
 
     Args:
         size: of what queries and memory are mapped to, where they are.
+        covers: see `AdditiveAttention`.
     """
     match name:
         case "additive":
-            return AdditiveAttention(query_size, memory_size, size)
+            return AdditiveAttention(query_size, memory_size, size, covers=covers)
         case "general" | "dot":
             return DotAttention(query_size, memory_size, weighted=name == "general")
     return None
@@ -102,6 +107,9 @@ def _check_options(config: Config) -> None:
         raise BadInput("--bridge last hands over the state of layers that read one way; add --direction reversed")
     if config.attention == "dot" and config.direction == "both":
         raise BadInput("--attention dot compares vectors of one size, and both directions give two; use general")
-    if config.tied and config.attention == "none" and config.embedding_size != config.hidden_size:
-        sizes = f"{config.embedding_size} and {config.hidden_size}"
-        raise BadInput(f"--tied without attention needs --embedding-size equal to --hidden-size, got {sizes}")
+    if config.coverage and config.attention != "additive":
+        raise BadInput("--coverage is a part of additive attention; add --attention additive")
+    if config.copying != "none" and config.attention == "none":
+        raise BadInput(f"--copying {config.copying} goes by where the decoder attends; choose an --attention")
+    if config.copying != "none" and not config.joint:
+        raise BadInput(f"--copying {config.copying} writes tokens of the source; add --joint, one vocabulary for both")

@@ -14,9 +14,9 @@ from recurra.data.ragged_file import RaggedFile
 from recurra.data.vocabulary import Vocabulary, build_vocabulary, fingerprint, load_vocabulary, save_vocabulary
 from recurra.errors import BadInput
 from recurra.metrics.translation import STEMMERS
+from recurra.tasks.pretraining import vocabulary_of
 from recurra.tasks.sources import Sources
 from recurra.tasks.translation.config import Config
-from recurra.tasks.translation.pretraining import vocabulary_of
 from recurra.tasks.translation.search import Search
 
 BOUNDARY = 0

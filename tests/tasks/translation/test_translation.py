@@ -14,7 +14,7 @@ from tests.tasks.translation.files import numerals, write_pairs
 
 SMALL = dict(
     hidden_size=24, embedding_size=12, unit="words", min_count=1, batch_size=16, learning_rate=0.02, dropout=0.0,
-    smoothing=0.0, baselines=False,
+    smoothing=0.0, tied=False, baselines=False,
 )  # fmt: skip
 
 
@@ -84,6 +84,9 @@ def test_a_finished_run_is_loaded_again_and_scored_on_other_pairs(run, tmp_path)
         dict(attention="general", feeding=True, tied=True, lower=True, best_by="loss", beam=1),
         dict(attention="dot", direction="forward", unit="bpe", vocabulary_size=300),
         dict(unit="moses", scheduled_sampling=0.5, epochs=2),
+        dict(attention="additive", coverage=True, tied=True),
+        dict(copying="mixed", joint=True, feeding=True),
+        dict(copying="only", joint=True, scheduled_sampling=0.5, epochs=2),
         dict(preset="luong-2015", layers=1, hidden_size=12, embedding_size=12),
     ],
 )
@@ -121,7 +124,9 @@ def test_pairs_that_teach_nothing_are_counted(tmp_path, monkeypatch, capsys):
         (dict(feeding=True, attention="none"), "--feeding needs an attention"),
         (dict(bridge="last"), "--bridge last hands over the state of layers that read one way"),
         (dict(attention="dot"), "--attention dot compares vectors of one size"),
-        (dict(tied=True, attention="none"), "--tied without attention needs --embedding-size equal"),
+        (dict(coverage=True), "--coverage is a part of additive attention"),
+        (dict(copying="mixed"), "--copying mixed writes tokens of the source; add --joint"),
+        (dict(copying="only", joint=True, attention="none"), "--copying only goes by where the decoder attends"),
         (dict(ratio=1.0), "--ratio 1.0: must be greater than 1"),
     ],
 )
