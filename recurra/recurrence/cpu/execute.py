@@ -234,7 +234,7 @@ def rounding_pays(program: Program, steps: int, batch: int) -> bool:
     return steps * batch * _elements(program) >= ROUNDED
 
 
-ROUNDED = 60_000_000
+ROUNDED = 40_000_000
 """Multiplications from which on they do."""
 
 
