@@ -9,17 +9,25 @@ from recurra.commands.options import (
     ClassificationOptions,
     Data,
     Dev,
+    DevPair,
+    DialogueOptions,
     Json,
     LanguageModelOptions,
+    ProgramExecutionOptions,
     Resume,
     TaggingOptions,
     Test,
+    TestPair,
+    TranslationOptions,
     next_free,
 )
 from recurra.commands.output import print_comparison
 from recurra.tasks.classification.config import Config as ClassificationConfig
+from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
+from recurra.tasks.translation.config import Config as TranslationConfig
 from recurra.training.settings import Settings
 
 app = App(name="compare", help="Train several models under one budget.")
@@ -85,13 +93,56 @@ def classification(
     _compare("classification", data, models, out, dev, test, resume, json, config)
 
 
+@app.command(name="translation")
+def translation(
+    *data: Data,
+    models: Annotated[str, Parameter(help="Names with commas between them: copy, translation-memory, and any cell.")],
+    out: Out = None,
+    dev: DevPair = (),
+    test: TestPair = (),
+    resume: Resume = False,
+    json: Json = False,
+    config: TranslationOptions = TranslationConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train translators on the same pairs for the same time, and compare their scores; see language-model."""
+    _compare("translation", data, models, out, dev or None, test or None, resume, json, config)
+
+
+@app.command(name="dialogue")
+def dialogue(
+    *data: Data,
+    models: Annotated[str, Parameter(help="Names with commas between them: commonest, memory, and any cell.")],
+    out: Out = None,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: DialogueOptions = DialogueConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train networks on the same conversations for the same time, and compare their answers; see language-model."""
+    _compare("dialogue", data, models, out, dev, test, resume, json, config)
+
+
+@app.command(name="program-execution")
+def program_execution(
+    *,
+    models: Annotated[str, Parameter(help="Names with commas between them: blind-trigram, and any cell.")],
+    out: Out = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: ProgramExecutionOptions = ProgramExecutionConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train networks on programs for the same time, and compare what they say these print; see language-model."""
+    _compare("program-execution", (), models, out, None, None, resume, json, config)
+
+
 def _compare(
     task: str,
     data: tuple[str, ...],
     models: str,
     out: Path | None,
-    dev: str | None,
-    test: str | None,
+    dev: str | tuple[str, ...] | None,
+    test: str | tuple[str, ...] | None,
     resume: bool,
     json: bool,
     config: Settings,

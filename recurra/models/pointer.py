@@ -43,9 +43,12 @@ class Pointer(nn.Module):
 
         Args:
             weights: of attention, 0 behind a row's end.
+            source: the token that each place holds, -1 for one that cannot be written; the other places' weights then
+                share all of it.
         """
         sizes = *weights.shape[:2], len(softmax.weight)
-        places = source.unsqueeze(1).expand(-1, weights.shape[1], -1)
+        weights = _of_tokens(weights, source)
+        places = source.clamp(min=0).unsqueeze(1).expand(-1, weights.shape[1], -1)
         copied = weights.new_zeros(sizes).scatter_add(2, places, weights)
         if self.gate is None:
             return (copied + LEAST).log()
@@ -69,7 +72,7 @@ class Pointer(nn.Module):
         """
         counted = wanted != IGNORED
         asked = wanted.masked_fill(~counted, 0).unsqueeze(2)
-        copied = (weights * (source.unsqueeze(1) == asked)).sum(2)
+        copied = (_of_tokens(weights, source) * (source.unsqueeze(1) == asked)).sum(2)
         if self.gate is None:
             return -(copied + LEAST).log()[counted].sum()
         gate = torch.sigmoid(self.gate(hidden)).squeeze(2)
@@ -79,3 +82,8 @@ class Pointer(nn.Module):
         if smoothing == 0:
             return exact
         return (1 - smoothing) * exact - smoothing * chances.mean(2)[counted].sum()
+
+
+def _of_tokens(weights: Tensor, source: Tensor) -> Tensor:
+    own = weights * (source >= 0).unsqueeze(1)
+    return own / own.sum(2, keepdim=True).clamp(min=LEAST)

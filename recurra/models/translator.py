@@ -2,13 +2,13 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.models.cross_entropy import smoothed_cross_entropy
 from recurra.models.encoder_decoder import Bridge, Decoder, DecoderState, Encoder
 from recurra.models.hierarchical_encoder import HierarchicalEncoder
-from recurra.recurrence.ragged import within
 
 
 class Translator(nn.Module):
@@ -16,16 +16,25 @@ class Translator(nn.Module):
 
     Args:
         encoder, decoder: a decoder with attention attends to the encoder's outputs.
-        bridge: from the mean of these to the decoder's first state; None where that is the encoder's last, which then
-            has layers of the same cells and sizes.
+        bridge: from the first and the last of these, side by side, to the decoder's first state; None where that is the
+            encoder's last, which then has layers of the same cells and sizes.
+        copies: for a pointer, what each source token is among the target's, -1 for none; None where they are the same.
 
-    Source: Sutskever, Vinyals and Le (2014), arXiv:1409.3215; with attention Bahdanau, Cho and Bengio (2015); the mean
-    is that of Sennrich et al. (2017), arXiv:1703.04357.
+    Source: Sutskever, Vinyals and Le (2014), arXiv:1409.3215; with attention Bahdanau, Cho and Bengio (2015).
     """
 
-    def __init__(self, encoder: Encoder | HierarchicalEncoder, decoder: Decoder, bridge: Bridge | None = None) -> None:
+    copies: Tensor | None
+
+    def __init__(
+        self,
+        encoder: Encoder | HierarchicalEncoder,
+        decoder: Decoder,
+        bridge: Bridge | None = None,
+        copies: Int[Tensor, " V"] | None = None,
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.bridge = encoder, decoder, bridge
+        self.register_buffer("copies", copies, persistent=False)
 
     def begin(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> DecoderState:
         """Where the decoder stands before its first token.
@@ -38,10 +47,13 @@ class Translator(nn.Module):
         memory = () if attention is None else attention.remember(values, lengths)
         if self.bridge is not None:
             layers: Any = self.decoder.layers
-            inside = within(lengths, source.shape[1]).unsqueeze(2)
-            mean = values.masked_fill(~inside, 0.0).sum(1) / lengths.unsqueeze(1)
-            last = self.bridge(mean, layers.initial_state(len(source)))
-        return self.decoder.begin(last, memory, () if self.decoder.pointer is None else source)
+            rows = torch.arange(len(source), device=source.device)
+            ends = torch.cat([values[:, 0], values[rows, lengths - 1]], 1)
+            last = self.bridge(ends, layers.initial_state(len(source)))
+        return self.decoder.begin(last, memory, () if self.decoder.pointer is None else self._copied(source))
+
+    def _copied(self, source: Tensor) -> Tensor:
+        return source if self.copies is None else self.copies[source]
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
         """Scores of the token after ``tokens``."""
@@ -87,6 +99,7 @@ class Translator(nn.Module):
         else:
             found, _ = decoder.sampled(given, own, state)
         if decoder.pointer is not None:
-            return decoder.pointer.cross_entropy(*found, source, decoder.output, wanted, smoothing) / divisor
+            own = self._copied(source)
+            return decoder.pointer.cross_entropy(*found, own, decoder.output, wanted, smoothing) / divisor
         hidden, weight, bias = found.hidden.flatten(0, 1), decoder.output.weight, decoder.output.bias
         return smoothed_cross_entropy(hidden, weight, bias, wanted.flatten(), smoothing, divisor=divisor)

@@ -12,7 +12,7 @@ from recurra.files import write_text
 from recurra.metrics.score import Score
 from recurra.tasks.charts import draw_score_by_size, draw_score_by_time
 from recurra.tasks.run import Run, fit
-from recurra.tasks.sources import Sources
+from recurra.tasks.sources import Names, Sources
 from recurra.tasks.task import Task, load_task
 from recurra.training.settings import make_settings
 
@@ -68,7 +68,8 @@ class Comparison:
             return []
         unit = next((result.unit for result in self.results if result.curve), self.results[0].scores["dev"][0].unit)
         curves = {result.name: result.curve or _point(result, unit) for result in self.results}
-        sizes = {result.name: (result.parameters, result.scores["test"][0].value) for result in self.results}
+        curves = {name: points for name, points in curves.items() if points}  # some have no score in that unit
+        sizes = {result.name: (max(1, result.parameters), result.scores["test"][0].value) for result in self.results}
         test = self.results[0].scores["test"][0]
         return [
             draw_score_by_time(self.path / "time.png", curves, unit=unit, higher=test.higher_is_better),
@@ -83,8 +84,8 @@ def compare(
     *data: str | Path,
     models: Sequence[str],
     out: str | Path,
-    dev: str | Path | None = None,
-    test: str | Path | None = None,
+    dev: Names | None = None,
+    test: Names | None = None,
     resume: bool = False,
     **options: Any,
 ) -> Comparison:
@@ -104,9 +105,7 @@ def compare(
     module = load_task(task)
     contenders = _contenders(module, models, options)
     options = {**BUDGET, **options}
-    sources = Sources.named(
-        tuple(str(name) for name in data), None if dev is None else str(dev), None if test is None else str(test)
-    )
+    sources = Sources.named(data, dev, test)
     sources.check_task(task)
     shared = make_settings(module.Config, options)
     read = module.read(sources, shared)

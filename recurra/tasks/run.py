@@ -4,7 +4,7 @@ import inspect
 import platform
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -18,15 +18,12 @@ from recurra.errors import BadInput, unknown
 from recurra.metrics.score import Score
 from recurra.nn import quantize
 from recurra.tasks.model_card import write_model_card
-from recurra.tasks.sources import Named, Sources
+from recurra.tasks.sources import Names, Sources
 from recurra.tasks.task import load_task
 from recurra.training.loop import train
 from recurra.training.machine import check_machine, own_threads, pick_device
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings, make_settings
-
-Names = str | Path | Sequence[str | Path]
-"""A file, or several."""
 
 
 class Run:
@@ -209,7 +206,7 @@ def fit(
         Stopped: a signal asked to stop; everything is saved.
     """
     module = load_task(task)
-    sources = Sources.named(tuple(map(str, data)), _named(dev), _named(test))
+    sources = Sources.named(data, dev, test)
     sources.check_task(task)
     sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
@@ -230,10 +227,6 @@ def fit(
         module.keep(read, folder.path)
         train(problem, config, folder)
         return _finish(Run(folder), read, model, baselines)
-
-
-def _named(names: Names | None) -> Named | None:
-    return None if names is None else str(names) if isinstance(names, str | Path) else tuple(map(str, names))
 
 
 def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:

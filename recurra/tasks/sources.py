@@ -1,5 +1,6 @@
 """What the user named as data: files and folders, or a set of the catalogue."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +10,9 @@ from recurra.errors import BadInput, unknown
 
 Named = str | tuple[str, ...]
 """A file, or several: those of a text and of what it becomes."""
+
+Names = str | Path | Sequence[str | Path]
+"""The same as a caller may write it."""
 
 
 class Sources(BaseModel):
@@ -21,13 +25,13 @@ class Sources(BaseModel):
     test: Named | None = None
 
     @classmethod
-    def named(cls, train: tuple[str, ...], dev: Named | None, test: Named | None) -> "Sources":
+    def named(cls, train: Sequence[str | Path], dev: Names | None, test: Names | None) -> "Sources":
         """Sources from what stands on a command line; nothing for a task that makes its own data.
 
         Raises:
             BadInput: something is neither a path nor a set of the catalogue.
         """
-        return cls(train=tuple(map(_settle, train)), dev=_settle_all(dev), test=_settle_all(test))
+        return cls(train=tuple(_settle(str(name)) for name in train), dev=_settle_all(dev), test=_settle_all(test))
 
     def paths(self) -> tuple[list[Path], Path | None, Path | None]:
         """Files of the parts train, dev and test; a set's own parts where it has them.
@@ -121,8 +125,12 @@ def _settle(name: str) -> str:
     raise unknown("file or data set", name, known)
 
 
-def _settle_all(names: Named | None) -> Named | None:
-    return tuple(map(_settle, names)) if isinstance(names, tuple) else names and _settle(names)
+def _settle_all(names: Names | None) -> Named | None:
+    if names is None:
+        return None
+    if isinstance(names, str | Path):
+        return _settle(str(names))
+    return tuple(_settle(str(name)) for name in names)
 
 
 def _several(names: Named | None) -> tuple[str, ...]:

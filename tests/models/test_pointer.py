@@ -48,6 +48,18 @@ def test_probabilities_are_mixtures(only):
 
 
 @pytest.mark.parametrize("only", [False, True])
+def test_what_cannot_be_written_is_not_copied(only):
+    pointer, softmax, hidden, weights = drawn(only)
+    source = SOURCE.masked_fill(SOURCE == 3, -1)  # in both forms, and all weight is the others'
+    kept = weights * (source >= 0).unsqueeze(1)
+    kept = kept / kept.sum(2, keepdim=True)
+    found = pointer(hidden, weights, source, softmax)
+    torch.testing.assert_close(found, pointer(hidden, kept, SOURCE, softmax), rtol=0, atol=1e-7)
+    one, other = (pointer.cross_entropy(hidden, *each, softmax, WANTED) for each in ((weights, source), (kept, SOURCE)))
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("only", [False, True])
 def test_the_loss_is_that_of_the_probabilities(only):
     pointer, softmax, hidden, weights = drawn(only)
     chances = pointer(hidden, weights, SOURCE, softmax)

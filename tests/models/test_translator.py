@@ -22,7 +22,7 @@ def attending():
     read = Stack(Bidirectional(Recurrent(GRU(E, H)), Recurrent(GRU(E, H))))
     written = Stack(Recurrent(GRU(E, H)))
     decoder = Decoder(TARGET, E, written, H, attention=DotAttention(H, 2 * H), memory_size=2 * H)
-    return Translator(Encoder(SOURCE, E, read), decoder, Bridge(2 * H, written.initial_state(1)))
+    return Translator(Encoder(SOURCE, E, read), decoder, Bridge(4 * H, written.initial_state(1)))
 
 
 def problem():

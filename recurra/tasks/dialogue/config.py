@@ -12,9 +12,9 @@ class Config(Settings):
 
     cell: str = Field("gru", description="recurrence of every layer")
     hidden_size: int = Field(200, ge=1, description="units of every layer and direction")
-    batch_size: int = Field(32, ge=1, description="answers per update")
+    batch_size: int = Field(8, ge=1, description="answers per update")
     epochs: int = Field(10, ge=1, description="passes over the training part")
-    learning_rate: float = Field(1e-3, gt=0, description="the rate before the schedule changes it")
+    learning_rate: float = Field(3e-3, gt=0, description="the rate before the schedule changes it")
 
     answers: str = Field("bot", description="the speaker whose turns are learnt")
     encoding: str = Field("utf-8", description="of text files, latin-1 for instance")
@@ -28,10 +28,13 @@ class Config(Settings):
         "flat", description="what was said is read as one text, or turn by turn by two layers of layers"
     )
     embedding_size: int = Field(100, ge=1, description="features of an embedded token")
-    attention: Literal["additive", "general", "dot", "none"] = Field("general", description="how the decoder attends")
+    attention: Literal["additive", "general", "dot", "none"] = Field("additive", description="how the decoder attends")
+    copying: Literal["none", "mixed"] = Field(
+        "none", description="what is answered may be words of what was said before (mixed, by a gate)"
+    )
     feeding: bool = Field(False, description="the decoder also reads what it attended to a step before")
     tied: bool = Field(False, description="the decoder's embedding and softmax share one matrix")
-    dropout: float = Field(0.2, ge=0, lt=1, description="of embedded tokens, between layers, and before the softmax")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of embedded tokens, between layers, and before the softmax")
 
     beam: int = Field(1, ge=1, description="hypotheses that a search keeps; 1 is greedy")
     length_penalty: float = Field(

@@ -4,6 +4,7 @@ from recurra.errors import BadInput
 from recurra.layers import Dropout
 from recurra.models.encoder_decoder import Bridge, Decoder, Encoder
 from recurra.models.hierarchical_encoder import HierarchicalEncoder
+from recurra.models.pointer import Pointer
 from recurra.models.translator import Translator
 from recurra.tasks.dialogue.config import Config
 from recurra.tasks.dialogue.reading import History
@@ -23,6 +24,8 @@ def build_network(config: Config, sides: Sides) -> Translator:
     if config.attention == "dot":
         raise BadInput("--attention dot compares vectors of one size, and the encoder's are wider; use general")
     hidden_size = config.embedding_size if config.tied else config.hidden_size
+    if config.copying != "none" and config.attention == "none":
+        raise BadInput(f"--copying {config.copying} goes by where the decoder attends; choose an --attention")
     encoder, memory_size = _encoder(config, sides)
     fed = hidden_size if config.feeding else 0
     written, output_size = make_layers(config, config.embedding_size + fed, "forward", Dropout(config.dropout))
@@ -37,8 +40,11 @@ def build_network(config: Config, sides: Sides) -> Translator:
         dropout=Dropout(config.dropout),
         feeding=config.feeding,
         tied=config.tied,
+        pointer=None if config.copying == "none" else Pointer(hidden_size),
     )
-    return Translator(encoder, decoder, Bridge(memory_size, written.initial_state(1)))
+    history = sides.source
+    assert isinstance(history, History)
+    return Translator(encoder, decoder, Bridge(2 * memory_size, written.initial_state(1)), history.copies)
 
 
 def _encoder(config: Config, sides: Sides) -> tuple[Encoder | HierarchicalEncoder, int]:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from recurra.data.dialogues import TURN, exchanges, read_dialogues, turns_of
 from recurra.data.pair_store import PairStore, keep_pairs
@@ -51,6 +52,12 @@ class History:
     def fingerprint(self) -> str:
         """A hash of what the tokens of a history depend on."""
         return fingerprint(self.vocabulary) + json.dumps([self.lower, self.speakers, self.longest])
+
+    @property
+    def copies(self) -> torch.Tensor:
+        """What each token is where it is written: a speaker is nothing."""
+        words = torch.arange(1, len(self.vocabulary) + 1)
+        return torch.cat([torch.tensor([BOUNDARY]), torch.full((len(self.speakers),), -1), words])
 
     def encode(self, text: str) -> np.ndarray:
         """The tokens of a history, the boundary at its end. What is too long loses its first turns, and the only turn

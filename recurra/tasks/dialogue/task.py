@@ -11,6 +11,7 @@ from recurra.models.translator import Translator
 from recurra.recurrence.state import State
 from recurra.tasks.dialogue.baselines import baselines, prepare_baselines
 from recurra.tasks.dialogue.config import Config
+from recurra.tasks.dialogue.contenders import contender, count
 from recurra.tasks.dialogue.network import build_network
 from recurra.tasks.dialogue.prediction import predict
 from recurra.tasks.dialogue.presentation import present, report
@@ -26,6 +27,8 @@ __all__ = [
     "Config",
     "baselines",
     "build",
+    "contender",
+    "count",
     "evaluate",
     "hashes",
     "keep",

@@ -24,6 +24,14 @@ def prepare_baselines(run: "Run") -> None:
 
 def baselines(run: "Run", data: Data, part: str) -> dict[str, list[Score]]:
     """Scores of the likeliest character after the two before it at its place, whatever the problem."""
+    return {BLIND: score_blind(data, part)[1]}
+
+
+BLIND = "blind-trigram"
+
+
+def score_blind(data: Data, part: str) -> tuple[int, list[Score]]:
+    """How many contexts were counted, and the scores."""
     config = data.config
     drawn = islice(problems("train", config.problem, goal(config), seed=1), COUNTED)
     counts: dict[tuple[int, str], Counter[str]] = {}
@@ -35,7 +43,7 @@ def baselines(run: "Run", data: Data, part: str) -> dict[str, list[Score]]:
     asked = [(best.get(key, END), letter) for program in programs for key, letter in _contexts(program)]
     right = sum(guess == letter for guess, letter in asked)
     mark = f"{signature(data, part)}|teacher forcing"
-    return {"blind-trigram": [Score("character accuracy", 100 * right / len(asked), "%", True, mark)]}
+    return len(best), [Score("character accuracy", 100 * right / len(asked), "%", True, mark)]
 
 
 def _contexts(program: Program) -> list[tuple[tuple[int, str], str]]:

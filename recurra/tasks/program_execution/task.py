@@ -16,6 +16,7 @@ from recurra.recurrence.state import State
 from recurra.tasks.layers import make_layers
 from recurra.tasks.program_execution.baselines import baselines, prepare_baselines
 from recurra.tasks.program_execution.config import Config
+from recurra.tasks.program_execution.contenders import contender, count
 from recurra.tasks.program_execution.prediction import predict
 from recurra.tasks.program_execution.presentation import present, report
 from recurra.tasks.program_execution.problems import SIZE, Batch, TrainingBatches, goal, part, promoted
@@ -27,6 +28,8 @@ __all__ = [
     "Config",
     "baselines",
     "build",
+    "contender",
+    "count",
     "evaluate",
     "hashes",
     "keep",

@@ -1,5 +1,6 @@
 """The scores to beat: the source as it stands, and the translation of the most similar source of the training part."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from recurra.baselines.translation_memory import TranslationMemory
@@ -22,16 +23,33 @@ def prepare_baselines(run: "Run") -> None:
 def baselines(run: "Run", data: Pairs, part: str) -> dict[str, list[Score]]:
     """Scores of a copy, and of a translation memory."""
     own: Pairs = run.data  # remembered from the run's own training part, whatever is scored
-    pairs = list(texts_of(getattr(data, part), data.sides.target))
+    return {name: score_one(own, data, part) for name, score_one in COUNTED.items()}
+
+
+def score_copy(own: Pairs, data: Pairs, part: str) -> list[Score]:
+    """Scores of the source as it stands.
+
+    Args:
+        own: what would be learnt from.
+    """
     lower = own.sides.target.lower
-    copied = [Answer(source, wanted, plain(source, lower)) for source, wanted in pairs]
-    train = own.train.rows[:MOST_PAIRS].tolist()
+    pairs = texts_of(getattr(data, part), data.sides.target)
+    return score([Answer(source, wanted, plain(source, lower)) for source, wanted in pairs], data, part, "the source")
+
+
+def score_memory(own: Pairs, data: Pairs, part: str) -> list[Score]:
+    """Scores of the translation of the nearest source of the training part of ``own``."""
+    train, lower = own.train.rows[:MOST_PAIRS].tolist(), own.sides.target.lower
     memory = TranslationMemory((words(own.train.store[row].source), own.train.store[row].target) for row in train)
-    remembered = [Answer(source, wanted, plain(memory.translate(words(source)), lower)) for source, wanted in pairs]
-    return {
-        "copy": score(copied, data, part, "the source itself"),
-        "translation-memory": score(remembered, data, part, f"the nearest of {len(train)} by weighted words"),
-    }
+    pairs = texts_of(getattr(data, part), data.sides.target)
+    found = [Answer(source, wanted, plain(memory.translate(words(source)), lower)) for source, wanted in pairs]
+    return score(found, data, part, f"the nearest of {len(train)} by weighted words")
+
+
+COUNTED: dict[str, Callable[[Pairs, Pairs, str], list[Score]]] = {
+    "copy": score_copy,
+    "translation-memory": score_memory,
+}
 
 
 def words(text: str) -> list[str]:

@@ -50,7 +50,7 @@ def build_network(config: Config, sides: Sides) -> Translator:
         tied=config.tied,
         pointer=None if config.copying == "none" else Pointer(hidden_size, only=config.copying == "only"),
     )
-    bridge = Bridge(memory_size, written.initial_state(1)) if config.bridge == "learnt" else None
+    bridge = Bridge(2 * memory_size, written.initial_state(1)) if config.bridge == "learnt" else None
     model = Translator(encoder, decoder, bridge)
     if config.initial_range is not None:
         for parameter in model.parameters():

@@ -13,6 +13,7 @@ from recurra.tasks.sources import Sources
 from recurra.tasks.translation.baselines import baselines, prepare_baselines
 from recurra.tasks.translation.batches import Batch, TrainingBatches
 from recurra.tasks.translation.config import Config
+from recurra.tasks.translation.contenders import contender, count
 from recurra.tasks.translation.network import build_network
 from recurra.tasks.translation.prediction import predict
 from recurra.tasks.translation.presentation import present, report
@@ -27,6 +28,8 @@ __all__ = [
     "Config",
     "baselines",
     "build",
+    "contender",
+    "count",
     "evaluate",
     "hashes",
     "keep",

@@ -11,6 +11,7 @@ import pytest
 from recurra.data.dialogues import Turn, history
 from recurra.data.vocabulary import build_vocabulary
 from recurra.errors import BadInput
+from recurra.tasks.comparison import compare
 from recurra.tasks.dialogue.chat import Chat, respond
 from recurra.tasks.dialogue.reading import History
 from recurra.tasks.run import fit, load
@@ -34,7 +35,9 @@ def write(path, records):
 
 
 @pytest.fixture(
-    scope="module", params=[("flat", "general"), ("hierarchical", "additive")], ids=["flat", "hierarchical"]
+    scope="module",
+    params=[("flat", "general", "none"), ("hierarchical", "additive", "mixed")],
+    ids=["flat", "hierarchical"],
 )
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dialogue")
@@ -42,7 +45,7 @@ def run(request, tmp_path_factory):
     patch.setenv("RECURRA_CACHE", str(folder / "cache"))
     train = write(folder / "train.jsonl", conversations(150))
     test = write(folder / "test.jsonl", conversations(20, seed=1))
-    options = SMALL | dict(zip(("encoder", "attention"), request.param, strict=True))
+    options = SMALL | dict(zip(("encoder", "attention", "copying"), request.param, strict=True))
     yield fit("dialogue", train, dev=test, test=test, out=folder / "run", **options)
     patch.undo()
 
@@ -115,3 +118,17 @@ def test_options_that_do_not_go_together(tmp_path, monkeypatch, options, message
     path = write(tmp_path / "train.jsonl", conversations(30))
     with pytest.raises(BadInput, match=message):
         fit("dialogue", path, out=tmp_path / "run", **SMALL | options)
+
+
+def test_models_are_compared_with_the_commonest_answer_and_a_memory(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    train, test = (
+        write(tmp_path / "train.jsonl", conversations(150)),
+        write(tmp_path / "test.jsonl", conversations(20, seed=1)),
+    )
+    names = ["commonest", "memory", "gru"]
+    options = {**SMALL, "epochs": 1}
+    found = compare("dialogue", train, dev=test, test=test, models=names, out=tmp_path / "models", **options)
+    for result in found.results[:2]:
+        assert [one.to_json() for one in result.scores["test"]] == run.scores["baselines"][result.name]
+    assert found.results[2].scores["dev"][0].name == "answers right"

@@ -8,6 +8,7 @@ import torch
 
 from recurra.data.programs import Level, Program
 from recurra.errors import BadInput
+from recurra.tasks.comparison import compare
 from recurra.tasks.program_execution.config import Config
 from recurra.tasks.program_execution.prediction import programs
 from recurra.tasks.program_execution.problems import TrainingBatches, batch, goal, promoted, read_code, write_answer
@@ -123,3 +124,10 @@ def test_a_curriculum_chooses_how_hard_problems_are(curriculum):
 def test_levels_of_other_kinds_than_programs_are_lengths(run):
     assert goal(run.config) == Level(3, 1)
     assert list(by_level(run.model, run.config, 20)) == [Level(1, 1), Level(2, 1), Level(3, 1)]
+
+
+def test_models_are_compared_with_blind_counts(run, tmp_path):
+    options = {name: value for name, value in SMALL.items() if name != "cell"} | dict(epochs=1)
+    found = compare("program-execution", models=["blind-trigram", "elman"], out=tmp_path / "models", **options)
+    assert [one.to_json() for one in found.results[0].scores["test"]] == run.scores["baselines"]["blind-trigram"]
+    assert found.results[1].scores["test"][0].name == "character accuracy"

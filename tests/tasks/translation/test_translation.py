@@ -9,6 +9,7 @@ import torch
 
 from recurra.data.vocabulary import load_vocabulary
 from recurra.errors import BadInput
+from recurra.tasks.comparison import compare
 from recurra.tasks.run import fit, load
 from tests.tasks.translation.files import numerals, write_pairs
 
@@ -250,3 +251,20 @@ def test_embeddings_may_begin_with_vectors(tmp_path, monkeypatch):
     run = fit("translation", *paths, out=tmp_path / "run", **options)
     (number, _) = run.data.sides.source.encode("two").tolist()
     assert run.model.encoder.embedding.weight[number].tolist() == pytest.approx([0.25] * 12, abs=1e-6)
+
+
+def test_models_are_compared_with_a_copy_and_a_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    paths, dev = write_pairs(tmp_path, "train", numerals(80)), write_pairs(tmp_path, "dev", numerals(10, seed=1))
+    options = {name: value for name, value in SMALL.items() if name != "baselines"} | dict(epochs=2, beam=1)
+    names = ["copy", "translation-memory", "gru"]
+    found = compare("translation", *paths, dev=dev, models=names, out=tmp_path / "models", **options)
+    copy, memory, gru = found.results
+    run = fit("translation", *paths, dev=dev, out=tmp_path / "run", **options | dict(epochs=1), baselines=True)
+    for result in (copy, memory):
+        assert [one.to_json() for one in result.scores["test"]] == run.scores["baselines"][result.name]
+    assert (copy.parameters, memory.parameters) == (0, len(run.data.train))
+    assert gru.scores["dev"][0].to_json() == load(tmp_path / "models" / "gru").scores["scores"]["dev"][0]
+    assert {path.name for path in (tmp_path / "models").glob("*.png")} == {"time.png", "parameters.png"}
+    with pytest.raises(BadInput, match="unknown model 'lstmm'; did you mean 'lstm'"):
+        compare("translation", *paths, models=["lstmm"], out=tmp_path / "other", **options)
