@@ -13,6 +13,7 @@ from recurra.commands.options import (
     DialogueOptions,
     Json,
     LanguageModelOptions,
+    NoData,
     ProgramExecutionOptions,
     Resume,
     TaggingOptions,
@@ -125,7 +126,7 @@ def dialogue(
 
 @app.command(name="program-execution")
 def program_execution(
-    *,
+    *data: NoData,
     models: Annotated[str, Parameter(help="Names with commas between them: blind-trigram, and any cell.")],
     out: Out = None,
     resume: Resume = False,
@@ -133,7 +134,7 @@ def program_execution(
     config: ProgramExecutionOptions = ProgramExecutionConfig(),  # noqa: B008 (frozen)
 ) -> None:
     """Train networks on programs for the same time, and compare what they say these print; see language-model."""
-    _compare("program-execution", (), models, out, None, None, resume, json, config)
+    _compare("program-execution", data, models, out, None, None, resume, json, config)
 
 
 def _compare(

@@ -14,6 +14,7 @@ from recurra.commands.options import (
     DialogueOptions,
     Json,
     LanguageModelOptions,
+    NoData,
     OutFolder,
     ProgramExecutionOptions,
     Resume,
@@ -134,7 +135,7 @@ def dialogue(
 
 @app.command(name="program-execution")
 def program_execution(
-    *,
+    *data: NoData,
     out: OutFolder,
     resume: Resume = False,
     baselines: Baselines = True,
@@ -145,7 +146,7 @@ def program_execution(
 
     Problems are drawn as they are needed; a hash keeps those of the training, dev and test parts apart.
     """
-    _fit("program-execution", (), out, None, None, resume, baselines, json, config)
+    _fit("program-execution", data, out, None, None, resume, baselines, json, config)
 
 
 def _fit(

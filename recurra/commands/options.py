@@ -19,6 +19,9 @@ from recurra.tasks.translation.config import Config as TranslationConfig
 RunPath = Annotated[Path, Parameter(help="A run folder.")]
 OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
 Data = Annotated[str, Parameter(help="Files, folders, or one set of those that `recurra data list` shows.")]
+NoData = Annotated[str, Parameter(show=False)]
+"""Of a task that makes its own: what is given nevertheless is refused by name."""
+
 Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (else cut from DATA).")]
 Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
 DevPair = Annotated[

@@ -152,3 +152,9 @@ def test_a_record_that_is_damaged(harmless, run, values, said):
     edit(run, **values)
     line = harmless("sample", run)
     assert "config.json" in line and said in line and "https" not in line
+
+
+@pytest.mark.parametrize("verb", [("fit",), ("compare", "--models", "gru")])
+def test_files_for_a_task_that_draws_its_own(harmless, tmp_path, text, verb):
+    line = harmless(verb[0], "program-execution", text, *verb[1:], "--out", tmp_path / "out")
+    assert "programs are drawn, not read; leave it out" in line and str(text) in line

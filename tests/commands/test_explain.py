@@ -1,6 +1,7 @@
 """`recurra explain`: what it prints, as text and as JSON, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_what_is_refused(refused, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(OWN)
     assert said in refused("explain", *words)
+
+
+def test_a_run(recurra):
+    stored = Path(__file__).parent.parent / "tasks" / "stored" / "run"
+    code, out, err = recurra("explain", stored)
+    name, *text = out.splitlines()
+    assert code == 0 and name.startswith("layers.layers.0") and text[0].endswith("runs as one compiled loop on the CPU")
+    (part,) = json.loads(recurra("explain", stored, "--json")[1])["parts"]
+    assert part == {"name": name, "text": "\n".join(text)}

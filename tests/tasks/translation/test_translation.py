@@ -10,6 +10,7 @@ import torch
 from recurra.data.vocabulary import load_vocabulary
 from recurra.errors import BadInput
 from recurra.tasks.comparison import compare
+from recurra.tasks.explanation import explain_run
 from recurra.tasks.run import fit, load
 from tests.tasks.translation.files import numerals, write_pairs
 
@@ -268,3 +269,23 @@ def test_models_are_compared_with_a_copy_and_a_memory(tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "models").glob("*.png")} == {"time.png", "parameters.png"}
     with pytest.raises(BadInput, match="unknown model 'lstmm'; did you mean 'lstm'"):
         compare("translation", *paths, models=["lstmm"], out=tmp_path / "other", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (dict(), "For all steps at once, after the layers: the scores of all places"),
+        (dict(feeding=True), "every step waits, because it reads what was attended to a step before"),
+        (dict(attention="additive", coverage=True), "every step waits, because it goes by what was attended to before"),
+        (dict(attention="none", bridge="last", direction="forward"), "no attention: all steps of a batch are one call"),
+    ],
+)
+def test_it_is_said_what_runs_inside_the_loop(tmp_path, monkeypatch, options, said):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    paths = write_pairs(tmp_path, "train", numerals(30))
+    parts = dict(explain_run(fit("translation", *paths, out=tmp_path / "run", **SMALL | dict(epochs=1) | options)))
+    assert said in parts.pop("decoder")
+    assert all(text.startswith("GRU runs as one compiled loop") for text in parts.values())
+    first, alone = "encoder.layers.layers.0", options.get("direction") == "forward"
+    layers = [first] if alone else [f"{first}.forwards", f"{first}.backwards"]
+    assert sorted(name for names in parts for name in names.split(", ")) == sorted([*layers, "decoder.layers.layers.0"])
