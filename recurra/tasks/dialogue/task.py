@@ -1,14 +1,11 @@
 """Dialogue: from conversations to a network that says what comes next."""
 
-import sys
 from pathlib import Path
 
 from torch import nn
 
-from recurra.data.buckets import Buckets
 from recurra.metrics.score import Score
 from recurra.models.translator import Translator
-from recurra.recurrence.state import State
 from recurra.tasks.dialogue.baselines import baselines, prepare_baselines
 from recurra.tasks.dialogue.config import Config
 from recurra.tasks.dialogue.contenders import contender, count
@@ -18,10 +15,10 @@ from recurra.tasks.dialogue.presentation import present, report
 from recurra.tasks.dialogue.reading import KNOWN, load_sides, read_in_parts, read_to_score, save_sides
 from recurra.tasks.dialogue.scoring import evaluate, leading
 from recurra.tasks.sources import Sources
-from recurra.tasks.translation.batches import Batch, TrainingBatches
+from recurra.tasks.translation.learning import learning
 from recurra.tasks.translation.reading import Pairs
 from recurra.tasks.translation.scoring import perplexity
-from recurra.training.loop import Loss, Problem
+from recurra.training.loop import Problem
 
 __all__ = [
     "Config",
@@ -83,21 +80,9 @@ def load(config: Config, folder: Path) -> Translator:
 
 def problem(config: Config, data: Pairs, model: nn.Module) -> Problem:
     """What the training loop needs."""
-    lengths = data.train.lengths
-
-    def batches(epoch: int) -> TrainingBatches:
-        buckets = Buckets(lengths, config.batch_size, seed=config.seed, epoch=epoch, most_steps=config.most_steps)
-        if epoch == 0:
-            print(f"{buckets.padding:.1%} of what is read in batches is padding", file=sys.stderr)
-        return TrainingBatches(data.train, buckets, 0.0, (config.seed, epoch))
-
-    def loss(model: nn.Module, batch: Batch, state: State | None) -> Loss:
-        translator: Translator = model  # type: ignore[assignment]
-        tokens = int(batch.lengths.sum())
-        value = translator.loss(*batch[:5], divisor=float(tokens))
-        return Loss(value, value.detach(), tokens, None)
 
     def validate(model: Translator) -> Score:
         return leading(model, data, "dev") if config.best_by == "accuracy" else perplexity(model, data, "dev")
 
-    return Problem(model, loss, batches, validate)  # type: ignore[arg-type]
+    translator: Translator = model  # type: ignore[assignment]
+    return learning(translator, data.train, config, validate, most_steps=config.most_steps, padded="what is read")

@@ -1,19 +1,16 @@
 """Translation: from pairs of texts to a model that writes the other side of new ones."""
 
-import sys
 from pathlib import Path
 
 from torch import nn
 
-from recurra.data.buckets import Buckets
 from recurra.metrics.score import Score
 from recurra.models.translator import Translator
-from recurra.recurrence.state import State
 from recurra.tasks.sources import Sources
 from recurra.tasks.translation.baselines import baselines, prepare_baselines
-from recurra.tasks.translation.batches import Batch, TrainingBatches
 from recurra.tasks.translation.config import Config
 from recurra.tasks.translation.contenders import contender, count
+from recurra.tasks.translation.learning import learning
 from recurra.tasks.translation.network import build_network
 from recurra.tasks.translation.prediction import predict
 from recurra.tasks.translation.presentation import present, report
@@ -21,7 +18,7 @@ from recurra.tasks.translation.reading import Pairs, Sides, read_in_parts, read_
 from recurra.tasks.translation.reranking import rerank
 from recurra.tasks.translation.scoring import answers, evaluate, perplexity, score
 from recurra.tasks.translation.search import Search
-from recurra.training.loop import Loss, Problem
+from recurra.training.loop import Problem
 from recurra.training.run_folder import RunFolder
 
 __all__ = [
@@ -88,24 +85,20 @@ def load(config: Config, folder: Path) -> Translator:
 
 def problem(config: Config, data: Pairs, model: nn.Module) -> Problem:
     """What the training loop needs."""
-    lengths = data.train.lengths
-
-    def batches(epoch: int) -> TrainingBatches:
-        buckets = Buckets(lengths, config.batch_size, seed=config.seed, epoch=epoch, most_steps=config.most_steps)
-        if epoch == 0:
-            print(f"{buckets.padding:.1%} of the longer sides' tokens in batches are padding", file=sys.stderr)
-        sampling = config.scheduled_sampling * epoch / max(1, config.epochs - 1)
-        return TrainingBatches(data.train, buckets, min(sampling, 1.0), (config.seed, epoch))
-
-    def loss(model: nn.Module, batch: Batch, state: State | None) -> Loss:
-        translator: Translator = model  # type: ignore[assignment]
-        tokens = int(batch.lengths.sum())
-        value = translator.loss(*batch[:5], own=batch.own, smoothing=config.smoothing, divisor=float(tokens))
-        return Loss(value, value.detach(), tokens, None)
 
     def validate(model: Translator) -> Score:
         if config.best_by == "loss":
             return perplexity(model, data, "dev")
         return score(answers(model, data, data.dev, Search()), data, "dev", "greedy")[0]
 
-    return Problem(model, loss, batches, validate)  # type: ignore[arg-type]
+    translator: Translator = model  # type: ignore[assignment]
+    return learning(
+        translator,
+        data.train,
+        config,
+        validate,
+        most_steps=config.most_steps,
+        padded="the longer side",
+        sampling=config.scheduled_sampling,
+        smoothing=config.smoothing,
+    )
