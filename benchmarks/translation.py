@@ -3,7 +3,8 @@
     python benchmarks/translation.py [--threads 1 2] [--json benchmarks/results/translation.json]
 
 Multi30k, English to German (``recurra data get multi30k``): byte pairs, 5,000 of each side; words of 300 features, a
-bidirectional LSTM of 400 units, general attention, an LSTM of 400 units, label smoothing of 0.1. Both models have the
+bidirectional LSTM of 400 units, general attention, an LSTM of 400 units whose embedding is the softmax's matrix, label
+smoothing of 0.1. Both models have the
 same weights and read the same batches of 64 pairs; losses and greedy translations are compared before anything is
 timed. The model on torch.nn is as its users write it: packed sequences through ``nn.LSTM``, logits of the whole batch,
 and searches in which every row goes on until all have ended. An update is loss, gradients, clipping and AdamW. Batches
@@ -47,17 +48,20 @@ class PlainTranslator(nn.Module):
         self.source, self.target = nn.Embedding(source, EMBEDDING), nn.Embedding(target, EMBEDDING)
         self.encoder = nn.LSTM(EMBEDDING, UNITS, batch_first=True, bidirectional=True)
         self.decoder = nn.LSTM(EMBEDDING, UNITS, batch_first=True)
-        self.start_h, self.start_c = nn.Linear(2 * UNITS, UNITS), nn.Linear(2 * UNITS, UNITS)
+        self.start_h, self.start_c = nn.Linear(4 * UNITS, UNITS), nn.Linear(4 * UNITS, UNITS)
         self.key = nn.Linear(2 * UNITS, UNITS, bias=False)
-        self.combine = nn.Linear(3 * UNITS, UNITS)
-        self.output = nn.Linear(UNITS, target)
+        self.combine = nn.Linear(3 * UNITS, EMBEDDING)
+        self.output = nn.Linear(EMBEDDING, target)
+        for embedding in (self.source, self.target):
+            nn.init.uniform_(embedding.weight, -0.1, 0.1)
+        self.output.weight = self.target.weight
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         packed = pack_padded_sequence(self.source(source), lengths, batch_first=True, enforce_sorted=False)
         values, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
-        mean = values.sum(1) / lengths.unsqueeze(1)
+        ends = torch.cat([values[:, 0], values[torch.arange(len(values)), lengths - 1]], 1)
         outside = torch.arange(source.shape[1]) >= lengths.unsqueeze(1)
-        h, c = torch.tanh(self.start_h(mean)), torch.tanh(self.start_c(mean))
+        h, c = torch.tanh(self.start_h(ends)), torch.tanh(self.start_c(ends))
         return values, self.key(values), outside, h.unsqueeze(0), c.unsqueeze(0)
 
     def decode(self, tokens: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -157,7 +161,6 @@ def copy(model: Any, plain: PlainTranslator) -> None:
     for module, weights in pairs:
         module.load_state_dict(weights)
     with torch.no_grad():
-        decoder.output.weight.copy_(plain.output.weight)
         decoder.output.bias.copy_(plain.output.bias)
 
 

@@ -79,11 +79,22 @@ def keep_tokens(
 
     Args:
         depends: what ``encode`` depends on.
+
+    Raises:
+        BadInput: as of ``encode``, with the place of the pair.
     """
+
+    def tokens() -> Iterator[np.ndarray]:
+        for number, text in enumerate(store.side(target)):
+            try:
+                yield encode(text)
+            except BadInput as error:
+                raise BadInput(f"{store[number].place}: {error}") from error
+
     path = cached("pairs", store.key) / f"{_key(target, depends)}.ragged"
     with suppress(OSError, BadInput):
         return RaggedFile(path)
-    return write_ragged(path, map(encode, store.side(target)), dtype, 1)
+    return write_ragged(path, tokens(), dtype, 1)
 
 
 def _key(*depends: object) -> str:

@@ -5,12 +5,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recurra.data import standard_input
-from recurra.data.dialogues import USER, Turn, history, read_dialogues
+from recurra.data.dialogues import USER, Dialogue, Turn, history, read_dialogues
 from recurra.data.parallel import composed
 from recurra.errors import BadInput
 from recurra.tasks.dialogue.reading import load_sides, search_of
 from recurra.tasks.translation.prediction import AT_ONCE
+from recurra.tasks.translation.reading import Sides
 from recurra.tasks.translation.translating import translate
 
 if TYPE_CHECKING:
@@ -29,11 +32,20 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
     """
     sides, search = load_sides(run.path, run.config), search_of(run.config)
     if source == "-":
-        texts = (history([Turn(USER, composed(" ".join(line.split())))]) for line in standard_input.lines())
+        given: Iterator[Dialogue] = (
+            Dialogue((Turn(USER, composed(" ".join(line.split()))),), "") for line in standard_input.lines()
+        )
     elif Path(source).is_file():
-        texts = (history(dialogue.turns) for dialogue in read_dialogues([Path(source)], run.config.encoding))
+        given = read_dialogues([Path(source)], run.config.encoding)
     else:
         raise BadInput(f"{source}: no such file; check the path")
-    while block := list(islice(texts, 1 if stream else AT_ONCE)):
-        for best in translate(run.model, [sides.source.encode(text) for text in block], search):
+    while block := list(islice(given, 1 if stream else AT_ONCE)):
+        for best in translate(run.model, [_tokens(sides, dialogue) for dialogue in block], search):
             yield sides.target.decode(best[0].tokens) + "\n"
+
+
+def _tokens(sides: Sides, dialogue: Dialogue) -> np.ndarray:
+    try:
+        return sides.source.encode(history(dialogue.turns))
+    except BadInput as error:
+        raise BadInput(f"{dialogue.place}: {error}") from error

@@ -132,3 +132,13 @@ def test_models_are_compared_with_the_commonest_answer_and_a_memory(run, tmp_pat
     for result in found.results[:2]:
         assert [one.to_json() for one in result.scores["test"]] == run.scores["baselines"][result.name]
     assert found.results[2].scores["dev"][0].name == "answers right"
+
+
+def test_a_strange_speaker_is_named_with_its_place(run, tmp_path):
+    strange = {"turns": [{"speaker": "waiter", "text": "thai"}, {"speaker": "bot", "text": "and where"}]}
+    path = write(tmp_path / "strange.jsonl", [*conversations(1), strange])
+    said = "the speaker 'waiter' is none of those trained on: user, bot"
+    with pytest.raises(BadInput, match=f"strange.jsonl: line 2: {said}"):
+        load(run.path).predict(path)
+    with pytest.raises(BadInput, match=f"strange.jsonl: line 2, turn 2: {said}"):
+        load(run.path).evaluate(str(path))
