@@ -14,7 +14,8 @@ def rerank(
         str,
         Parameter(
             name="CANDIDATES",
-            help="Lines of a source, a tab, a candidate and, after another tab, its score; - is standard input.",
+            help="Lines of a source, a tab, a candidate and, after another tab, its score; of a dialogue's run, JSON "
+            'lines with "turns" and "candidates"; - is standard input.',
             allow_leading_hyphen=True,
         ),
     ],

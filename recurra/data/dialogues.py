@@ -91,7 +91,7 @@ def _lines_of_json(path: Path, encoding: str) -> Iterator[Dialogue]:
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{place} is no JSON ({error}); write one object a line") from error
         if isinstance(record, dict) and isinstance(record.get("turns"), list):
-            yield Dialogue(tuple(_turn(turn, index, place) for index, turn in enumerate(record["turns"])), place)
+            yield dialogue_of(record, place)
         elif isinstance(record, dict) and "dialogue" in record:
             if single and str(record["dialogue"]) != single[-1][0]:
                 yield from _together(single)
@@ -101,6 +101,15 @@ def _lines_of_json(path: Path, encoding: str) -> Iterator[Dialogue]:
             wanted = 'write {"turns": [...]}, or {"dialogue": ..., "speaker": ..., "text": ...}'
             raise BadInput(f"{place} is no conversation and no turn of one; {wanted}")
     yield from _together(single)
+
+
+def dialogue_of(record: dict[str, Any], place: str) -> Dialogue:
+    """The conversation of a record with ``turns``.
+
+    Raises:
+        BadInput: a turn is no text; the message begins with ``place``.
+    """
+    return Dialogue(tuple(_turn(turn, index, place) for index, turn in enumerate(record["turns"])), place)
 
 
 def _together(single: Sequence[tuple[str, Turn, str]]) -> Iterator[Dialogue]:

@@ -68,7 +68,17 @@ class Translator(nn.Module):
         lengths: Int[Tensor, " B"],
     ) -> Float[Tensor, " B"]:
         """log P of each row's targets in nats; arguments as of :meth:`loss`."""
-        found, state = self.decoder.written(given, self.begin(source, source_lengths), lengths)
+        return self.continuations(self.begin(source, source_lengths), given, wanted, lengths)
+
+    def continuations(
+        self,
+        state: DecoderState,
+        given: Int[Tensor, "B T"],
+        wanted: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+    ) -> Float[Tensor, " B"]:
+        """The same, from where the decoder stands."""
+        found, state = self.decoder.written(given, state, lengths)
         logits = self.decoder.scores(found, state).transpose(1, 2)
         return -nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)
 

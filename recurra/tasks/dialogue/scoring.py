@@ -7,8 +7,8 @@ from recurra.data.words import WORD
 from recurra.metrics.score import Score
 from recurra.metrics.translation import translation_scores
 from recurra.models.translator import Translator
+from recurra.tasks.dialogue.retrieval import log_probabilities
 from recurra.tasks.translation.reading import Pairs, Part
-from recurra.tasks.translation.reranking import log_probabilities
 from recurra.tasks.translation.scoring import Answer, answers, perplexity, signature
 
 RANKED = 1_000
@@ -60,7 +60,8 @@ def hits(model: Translator, data: Pairs, part: str) -> list[Score]:
         source, right, _ = own.store[row]
         others = [texts[number] for number in draw.permutation(len(texts))[:among] if texts[number] != right]
         chosen = [right, *others[: among - 1]]
-        values = log_probabilities(model, data.sides, [(source, text) for text in chosen])
+        read, answers = data.sides.source.encode(source), [data.sides.target.encode(text) for text in chosen]
+        values = log_probabilities(model, read, answers)
         ranks.append(sum(value > values[0] for value in values[1:]))
     mark = f"{signature(data, part)}|of {among} candidates, {len(ranks)} answers"
     return [Score(f"hits@{k}", 100 * float(np.mean(np.array(ranks) < k)), "%", True, mark) for k in (1, 5) if k < among]

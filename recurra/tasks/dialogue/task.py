@@ -13,6 +13,7 @@ from recurra.tasks.dialogue.network import build_network
 from recurra.tasks.dialogue.prediction import predict
 from recurra.tasks.dialogue.presentation import present, report
 from recurra.tasks.dialogue.reading import KNOWN, load_sides, read_in_parts, read_to_score, save_sides
+from recurra.tasks.dialogue.retrieval import rerank
 from recurra.tasks.dialogue.scoring import evaluate, leading
 from recurra.tasks.sources import Sources
 from recurra.tasks.translation.learning import learning
@@ -38,6 +39,7 @@ __all__ = [
     "read_again",
     "read_test",
     "report",
+    "rerank",
 ]
 
 

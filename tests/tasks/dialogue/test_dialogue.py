@@ -15,6 +15,7 @@ from recurra.tasks.comparison import compare
 from recurra.tasks.dialogue.chat import Chat, respond
 from recurra.tasks.dialogue.reading import History
 from recurra.tasks.run import fit, load
+from recurra.tasks.translation.reranking import log_probabilities
 
 SMALL = dict(hidden_size=24, embedding_size=16, batch_size=16, learning_rate=0.01, dropout=0.0, epochs=30,
              schedule="constant", attention="additive")  # fmt: skip
@@ -142,3 +143,28 @@ def test_a_strange_speaker_is_named_with_its_place(run, tmp_path):
         load(run.path).predict(path)
     with pytest.raises(BadInput, match=f"strange.jsonl: line 2, turn 2: {said}"):
         load(run.path).evaluate(str(path))
+
+
+def test_candidates_are_sorted_by_what_one_by_one_would_say(run, tmp_path):
+    texts = ["looking for thai", "and where", "looking for greek and french", "looking for french"]
+    said = {"turns": ["french", "and where", "rome"], "candidates": texts, "number": 7}
+    path = write(tmp_path / "candidates.jsonl", [said, {**said, "candidates": texts[:1]}])
+    first, second = map(json.loads, "".join(run.task.rerank(load(run.path), str(path))).splitlines())
+    sides = load(run.path).data.sides
+    pairs = [
+        (history([Turn("user", "french"), Turn("bot", "and where"), Turn("user", "rome")]), text) for text in texts
+    ]
+    want = dict(zip(texts, log_probabilities(run.model, sides, pairs), strict=True))
+    assert first["candidates"][0]["text"] == "looking for french" and first["turns"] == said["turns"]
+    assert [one["text"] for one in first["candidates"]] == sorted(texts, key=lambda text: -want[text])
+    for one in (*first["candidates"], *second["candidates"]):
+        assert one["log_probability"] == pytest.approx(want[one["text"]], abs=1e-3)
+    for line, wrong in (
+        ("{", "line 1 is no JSON"),
+        ('{"turns": ["a"]}', "line 1 has no candidates; write"),
+        ('{"candidates": ["a"]}', "line 1 is no conversation; write"),
+        ('{"turns": [{"speaker": "waiter", "text": "a"}], "candidates": ["a"]}', "line 1: the speaker 'waiter'"),
+    ):
+        (tmp_path / "wrong.jsonl").write_text(line)
+        with pytest.raises(BadInput, match=f"wrong.jsonl: {wrong}"):
+            list(run.task.rerank(run, str(tmp_path / "wrong.jsonl")))
