@@ -61,10 +61,11 @@ def draw_learning_curve(path: Path, metrics: list[dict[str, Any]], *, unit: str)
     return path
 
 
-def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str) -> Path:
-    """One bar a name, the last of them the model itself."""
+def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str, own: str | None = None) -> Path:
+    """One bar a name; that of ``own``, or every one where it is not given, in the model's colour."""
+    colours = [BLUE if own in (None, name) else GREY for name in values]
     with chart(path, height=1.4 + 0.45 * len(values)) as axes:
-        bars = axes.barh(list(values), list(values.values()), color=[GREY] * (len(values) - 1) + [BLUE], height=0.65)
+        bars = axes.barh(list(values), list(values.values()), color=colours, height=0.65)
         axes.bar_label(bars, fmt="%.4g", padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.12)

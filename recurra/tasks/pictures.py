@@ -32,4 +32,5 @@ def draw_run(run: "Run", *, unit: str) -> list[Path]:
     bars = {name: Score(**found[0]).value for name, found in scores["baselines"].items()}
     name = "window" if getattr(run.config, "model", None) == "window" else run.config.cell
     title = f"{model.name} on the test part ({better(model.higher_is_better)})"
-    return [curve, draw_bars(folder / "scores.png", {**bars, name: model.value}, title=title, unit=model.unit)]
+    bars |= {name: model.value}
+    return [curve, draw_bars(folder / "scores.png", bars, title=title, unit=model.unit, own=name)]
