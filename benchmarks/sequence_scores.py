@@ -82,7 +82,7 @@ ROWS = {
             epochs=1_000,
             time_limit=3_600,
             validate_every=250,
-        ),  # fmt: skip
+        ),
         "character accuracy >= 99 % at the longest length reached",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),

@@ -170,6 +170,12 @@ class Decoder(nn.Module):
         if tied:
             self.output.weight = self.embedding.weight
 
+    @property
+    def waits(self) -> bool:
+        """Whether every step needs what was attended to before it."""
+        covers = isinstance(self.attention, AdditiveAttention) and self.attention.seen is not None
+        return self.feeding or covers
+
     def begin(
         self, layers: State, memory: Memory | tuple[()] = (), source: Int[Tensor, "B S"] | tuple[()] = ()
     ) -> DecoderState:
@@ -186,7 +192,7 @@ class Decoder(nn.Module):
     ) -> tuple[Written, DecoderState]:
         """What probabilities are made of at every step of given tokens, and the state after the last."""
         x = self.dropout(self.embedding(tokens))
-        if self.feeding or state.memory and isinstance(state.memory.seen, Tensor):
+        if self.waits:
             return self._step_by_step(x, state)
         outputs, layers = self.layers(x, state.layers, lengths)
         vectors, weights = self._attentional(outputs, state)

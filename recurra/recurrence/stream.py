@@ -108,7 +108,7 @@ class Calls:
 
 
 class Lessons:
-    """Short sequences with gradients."""
+    """Short calls with gradients."""
 
     def __init__(self, lowered: Lowered) -> None:
         trace = lowered.trace
@@ -171,8 +171,8 @@ class Stepper:
 def short(
     cell: nn.Module, plans: Plans, x: Tensor, state: State, time: int | None = None, lead: bool = False
 ) -> tuple[Tensor, State] | None:
-    """A single step without gradients, or a sequence with little to compute; None where it has to go by `paths.answer`:
-    for a cell that prepares its inputs, or the first time.
+    """A single step, or a sequence with little to compute; None where it has to go by `paths.answer`: for a cell that
+    prepares its inputs, or the first time.
 
     Args:
         time: the dimension of time that x has, 0 where it has more than one step; None for a step without.

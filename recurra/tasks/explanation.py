@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from recurra.layers.attention import AdditiveAttention
 from recurra.layers.recurrent import Recurrent
 from recurra.models.encoder_decoder import Decoder
 
@@ -30,9 +29,8 @@ def _around(part: nn.Module) -> Iterator[str]:
     if part.attention is None:
         yield "no attention: all steps of a batch are one call of the layers when they are given (teacher forcing)"
         return
-    covers = isinstance(part.attention, AdditiveAttention) and part.attention.seen is not None
     keys = "Once for each source, before any step: the keys of its places"
-    if part.feeding or covers:
+    if part.waits:
         why = "reads what was attended to a step before" if part.feeding else "goes by what was attended to before"
         every = "the layers' step, the scores of all places, their mean, and the vector made of both"
         yield f"every step waits, because it {why}\n  {keys}.\n  Step by step: {every}.\n  After all: the softmax."

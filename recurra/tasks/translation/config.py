@@ -20,8 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "luong-2015": dict(
         cell="lstm", layers=4, hidden_size=1000, embedding_size=1000, direction="reversed", attention="general",
         feeding=True, bridge="last", dropout=0.2, smoothing=0.0, tied=False, initial_range=0.1, optimizer="sgd",
-        learning_rate=1.0,
-        schedule="step", decay_after=5, decay=0.5, epochs=10, batch_size=128, clip_norm=5.0,
+        learning_rate=1.0, schedule="step", decay_after=5, decay=0.5, epochs=10, batch_size=128, clip_norm=5.0,
     ),
 }  # fmt: skip
 
