@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from recurra.data import standard_input
 from recurra.data.text import TextSource, decompressed
 from recurra.errors import BadInput
 
@@ -55,3 +56,16 @@ def _misplaced(path: Path, codec: str) -> BadInput | None:
                 found = f"byte 0x{line[error.start]:02x} is not of {codec}"
                 return BadInput(f"{path}: line {number}: {found}; say which encoding it is (--encoding latin-1 ?)")
     return None
+
+
+def lines_of(source: str) -> tuple[str, Iterator[tuple[int, str]]]:
+    """How messages name a file, or standard input where it is "-", and its lines with their numbers, from 1 on.
+
+    Raises:
+        BadInput: there is no such file; while reading, bytes that are not UTF-8.
+    """
+    if source == "-":
+        return "standard input", enumerate((line.rstrip("\r") for line in standard_input.lines()), 1)
+    if not Path(source).is_file():
+        raise BadInput(f"{source}: no such file; check the path")
+    return source, read_lines(Path(source), "utf-8")

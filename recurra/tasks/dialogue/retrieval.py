@@ -1,17 +1,15 @@
 """Answers chosen among candidates instead of written: each by its probability after what was said."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from recurra.data import standard_input
 from recurra.data.buckets import by_length
 from recurra.data.dialogues import dialogue_of, history
-from recurra.data.lines import read_lines
+from recurra.data.lines import lines_of
 from recurra.errors import BadInput
 from recurra.models.translator import Translator
 from recurra.recurrence.state import select
@@ -67,13 +65,7 @@ def log_probabilities(model: Translator, read: np.ndarray, candidates: Sequence[
 
 
 def _lines(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    lines: Iterable[tuple[int, str]]
-    if source == "-":
-        name, lines = "standard input", enumerate(standard_input.lines(), 1)
-    elif Path(source).is_file():
-        name, lines = source, read_lines(Path(source), "utf-8")
-    else:
-        raise BadInput(f"{source}: no such file; check the path")
+    name, lines = lines_of(source)
     for number, line in lines:
         if not line.strip():
             continue

@@ -1,11 +1,9 @@
 """What new programs print, as far as a network can tell."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recurra.data import standard_input
-from recurra.data.lines import read_lines
+from recurra.data.lines import lines_of
 from recurra.errors import BadInput
 from recurra.tasks.program_execution.scoring import answers
 
@@ -23,17 +21,12 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
     Raises:
         BadInput: a program without a line that prints, or with a character that no program had.
     """
-    if source == "-":
-        lines: Iterable[str] = (line.rstrip("\r") for line in standard_input.lines())
-    elif Path(source).is_file():
-        lines = (line for _, line in read_lines(Path(source), "utf-8"))
-    else:
-        raise BadInput(f"{source}: no such file; check the path")
-    for place, code in programs(lines, copies=run.config.problem == "copy"):
+    name, lines = lines_of(source)
+    for place, code in programs((line for _, line in lines), copies=run.config.problem == "copy"):
         try:
             (answer,) = answers(run.model, [code], run.config)
         except BadInput as error:
-            raise BadInput(f"{'standard input' if source == '-' else source}: line {place}: {error}") from error
+            raise BadInput(f"{name}: line {place}: {error}") from error
         yield answer + "\n"
 
 

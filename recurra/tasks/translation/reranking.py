@@ -1,15 +1,13 @@
 """Another system's candidates, scored and sorted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from recurra.data import standard_input
 from recurra.data.buckets import by_length
-from recurra.data.lines import read_lines
+from recurra.data.lines import lines_of
 from recurra.data.parallel import composed
 from recurra.errors import BadInput
 from recurra.models.translator import Translator
@@ -74,13 +72,7 @@ def _mean(other: float | None, own: float) -> float:
 
 
 def _candidates(source: str) -> Iterator[Candidate]:
-    lines: Iterable[tuple[int, str]]
-    if source == "-":
-        name, lines = "standard input", enumerate((line.rstrip("\r") for line in standard_input.lines()), 1)
-    elif Path(source).is_file():
-        name, lines = source, read_lines(Path(source), "utf-8")
-    else:
-        raise BadInput(f"{source}: no such file; check the path")
+    name, lines = lines_of(source)
     for number, line in lines:
         if not line.strip():
             continue
