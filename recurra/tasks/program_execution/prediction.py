@@ -22,7 +22,7 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
         BadInput: a program without a line that prints, or with a character that no program had.
     """
     name, lines = lines_of(source)
-    for place, code in programs((line for _, line in lines), copies=run.config.problem == "copy"):
+    for place, code in programs((line for _, line in lines), name, copies=run.config.problem == "copy"):
         try:
             (answer,) = answers(run.model, [code], run.config)
         except BadInput as error:
@@ -30,7 +30,7 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
         yield answer + "\n"
 
 
-def programs(lines: Iterable[str], *, copies: bool) -> Iterator[tuple[int, str]]:
+def programs(lines: Iterable[str], name: str, *, copies: bool) -> Iterator[tuple[int, str]]:
     """Programs and the number of the line that each ends with; empty lines are passed over."""
     waiting: list[str] = []
     number = 0
@@ -42,4 +42,4 @@ def programs(lines: Iterable[str], *, copies: bool) -> Iterator[tuple[int, str]]
             yield number, "\n".join(waiting)
             waiting = []
     if waiting:
-        raise BadInput(f"line {number}: the program that ends here prints nothing; end it with print(...)")
+        raise BadInput(f"{name}: line {number}: the program that ends here prints nothing; end it with print(...)")

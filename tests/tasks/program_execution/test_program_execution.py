@@ -58,9 +58,9 @@ def test_files_are_refused(tmp_path):
 
 def test_programs_end_with_a_line_that_prints():
     lines = ["a=1", "print(a)", "", "print(2)"]
-    assert list(programs(lines, copies=False)) == [(2, "a=1\nprint(a)"), (4, "print(2)")]
-    with pytest.raises(BadInput, match="line 1: the program that ends here prints nothing"):
-        list(programs(["a=1"], copies=False))
+    assert list(programs(lines, "x.py", copies=False)) == [(2, "a=1\nprint(a)"), (4, "print(2)")]
+    with pytest.raises(BadInput, match="x.py: line 1: the program that ends here prints nothing"):
+        list(programs(["a=1"], "x.py", copies=False))
 
 
 @pytest.mark.parametrize(
