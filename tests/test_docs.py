@@ -25,6 +25,8 @@ def tables():
         table.update(before)
 
 
+# torch's own use of it, at the first derivative of forward mode
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 def test_the_compilers_page(tables, monkeypatch):
     monkeypatch.chdir(ROOT)
     text, space = PAGE.read_text(), {"__name__": "compiler_page"}

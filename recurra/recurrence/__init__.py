@@ -25,6 +25,7 @@ The program
     interpret.py    what a program means, in plain PyTorch
     masks.py        lengths and resets as parts of a program
     gradient.py     the adjoint program
+    tangent.py      the program of values and tangents
     gather.py       sums in which products come first
     schedule.py     what is computed before the loop, in which stage of it, and after it
     int8.py         weights kept as int8 with scales
@@ -38,6 +39,7 @@ Running it
     training.py     a program's two halves where gradients are wanted
     operator.py     one PyTorch operator, with its gradient
     brief.py        the same for short calls
+    dual.py         the same on dual tensors: forward-mode derivatives
     together.py     several calls as one node of autograd, their loops side by side
     check.py        the first use, compared with the reference
     weights.py      a program's weights, as the cell's parameters are now

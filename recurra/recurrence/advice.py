@@ -35,7 +35,7 @@ _ADVICE = {
     r"lies on|are on|the device": "move the cell and its inputs to the CPU; on other devices the reference runs",
     r"the step raised": "call the cell once by itself: the error is the step's own, or one of a tensor without numbers",
     r"different numbers": "please report this cell: the compiler has misunderstood it; its results are the reference's",
-    r"autocast to|torch\.func|forward-mode|batch is empty": "nothing: this call alone runs so, others are compiled",
+    r"autocast to|torch\.func|batch is empty": "nothing: this call alone runs so, others are compiled",
 }
 
 

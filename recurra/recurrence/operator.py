@@ -18,6 +18,7 @@ from recurra.recurrence.batched import Arguments
 from recurra.recurrence.brief import Brief, brief_of
 from recurra.recurrence.cpu.execute import Job, Outcome, execute, output_types
 from recurra.recurrence.cpu.room import is_marked
+from recurra.recurrence.dual import closed, is_forward, opened
 from recurra.recurrence.gradient import Wanted
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.packing import Packing
@@ -68,6 +69,9 @@ def run(
         ValueError: gradients are wanted, and weights are kept as int8.
     """
     lists = list(sequences), list(states), list(rows), list(weights)
+    if is_forward() and (duals := opened(program_of(program), *lists)) is not None:
+        both, last = run(*duals, steps, 2 * len(program_of(program).outputs), packing)
+        return closed(both)[:outputs], closed(last)
     wanted = wanted_of(lists)
     if torch.compiler.is_compiling():
         found = torch.ops.recurra.run.default(*lists, steps, program, wanted)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from recurra.recurrence.dual import is_forward
 
 
 class Full(NamedTuple):
@@ -161,8 +162,12 @@ def pack(x: Shaped[Tensor, "B T *rest"], packing: Packing) -> Shaped[Tensor, "N 
 
 def unpack(series: Float[Tensor, "N *rest"], packing: Packing, steps: int) -> Float[Tensor, "B {steps} *rest"]:
     """The rows as a batch again, with zeros behind their ends; in memory time comes first, as in any loop's outputs."""
-    places = _places(packing, 1, packing.batch)
-    return _Spread.apply(series, places, packing.batch * steps).unflatten(0, (steps, packing.batch)).transpose(0, 1)
+    places, rows = _places(packing, 1, packing.batch), packing.batch * steps
+    if is_forward():
+        column = series.new_zeros(rows, *series.shape[1:]).index_copy(0, places, series)
+    else:
+        column = _Spread.apply(series, places, rows)
+    return column.unflatten(0, (steps, packing.batch)).transpose(0, 1)
 
 
 def in_one_column(x: Shaped[Tensor, "B T *rest"]) -> tuple[Shaped[Tensor, "M *rest"], int, int]:
@@ -189,7 +194,7 @@ def pick(x: Shaped[Tensor, "M *rest"], places: Int[Tensor, " N"] | None) -> Shap
 
 
 def _is_transformed() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    return torch._C._functorch.peek_interpreter_stack() is not None or is_forward()
 
 
 class _Pick(torch.autograd.Function):

@@ -110,6 +110,4 @@ def mode() -> str | None:
         return None  # transforms are around the graph then, not in it
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "a transform of torch.func is at work"
-    if torch.autograd.forward_ad._current_level >= 0:
-        return "forward-mode derivatives are being taken"
     return None

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jaxtyping
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -85,6 +86,7 @@ def run(recorder: "Recorder", cell: nn.Module, x: Any, state: State) -> referenc
             torch.inference_mode(False),
             torch.no_grad(),
             torch.autocast("cpu", enabled=False),
+            forward_ad._set_fwd_grad_enabled(False),
             _Watch(recorder),
             recorder,
         ):

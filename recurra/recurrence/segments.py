@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recurra.recurrence import operator, paths, stepwise
 from recurra.recurrence.cpu.room import room
+from recurra.recurrence.dual import is_forward
 from recurra.recurrence.explain import Explanation
 from recurra.recurrence.fused import Plans
 from recurra.recurrence.operator import (
@@ -49,7 +50,7 @@ def _runs_again(cell: nn.Module, request: Request) -> bool:
     """Whether something would be remembered for a gradient, and running again can replace it."""
     if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
-    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+    if torch._C._functorch.peek_interpreter_stack() is not None or is_forward():
         return False  # neither knows what to make of a segment
     given = request.inputs, request.state, () if request.start is None else request.start
     return any(tensor.requires_grad for tensor in chain(tensors(given), cell.parameters()))

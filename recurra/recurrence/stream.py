@@ -15,6 +15,7 @@ from recurra.recurrence.cpu.execute import compile_program, is_little, memory_fo
 from recurra.recurrence.cpu.handover import Handover, handover
 from recurra.recurrence.cpu.launch import launch
 from recurra.recurrence.cpu.machine import DTYPES
+from recurra.recurrence.dual import is_forward
 from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe, variant
 from recurra.recurrence.lower import Lowered
 from recurra.recurrence.operator import kept_of, plainly, run_brief, wanted_of
@@ -192,7 +193,7 @@ def short_again(
 
 
 def _may_be_short() -> bool:
-    return not torch.compiler.is_compiling() and mode() is None
+    return not torch.compiler.is_compiling() and not is_forward() and mode() is None
 
 
 def _again(

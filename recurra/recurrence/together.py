@@ -12,6 +12,7 @@ from recurra.recurrence.brief import brief_of
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.execute import Prepared, prepare
 from recurra.recurrence.cpu.together import execute_together, side_by_side
+from recurra.recurrence.dual import is_forward
 from recurra.recurrence.operator import (
     Call,
     Kept,
@@ -31,7 +32,8 @@ from recurra.recurrence.operator import (
 
 def run_together(calls: Sequence[Call]) -> list[Ran]:
     """What `run` gives for each call."""
-    if 1 < len(calls) <= pool.threads() and not torch.compiler.is_compiling() and not all(map(_is_brief, calls)):
+    alone = torch.compiler.is_compiling() or is_forward()
+    if 1 < len(calls) <= pool.threads() and not alone and not all(map(_is_brief, calls)):
         found = _side_by_side(calls)
         if found is not None:
             return found
