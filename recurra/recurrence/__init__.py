@@ -37,9 +37,10 @@ Running it
     tail.py         both, of short calls
     cpu/            the loop itself, by LLVM
     training.py     a program's two halves where gradients are wanted
-    operator.py     one PyTorch operator, with its gradient
+    operator.py     one PyTorch operator, and its gradient's
+    autograd.py     its gradient, gradients of gradients, and forward mode
     brief.py        the same for short calls
-    dual.py         the same on dual tensors: forward-mode derivatives
+    dual.py         calls along a direction, for forward mode and second derivatives
     together.py     several calls as one node of autograd, their loops side by side
     check.py        the first use, compared with the reference
     weights.py      a program's weights, as the cell's parameters are now

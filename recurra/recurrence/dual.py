@@ -17,7 +17,7 @@ def is_forward() -> bool:
 
 
 class Duals(NamedTuple):
-    """What a program with its tangent is given, in the order of `operator.run`."""
+    """What a program with its tangent is given, in the order of `autograd.run`."""
 
     program: str
     sequences: list[Tensor]
@@ -35,19 +35,28 @@ def opened(
 ) -> Duals | None:
     """The call on values and tangents; None where no tensor has a tangent."""
     pairs = [[forward_ad.unpack_dual(tensor) for tensor in every] for every in (sequences, states, rows, weights)]
-    if all(tangent is None for every in pairs for _, tangent in every):
+    if all(pair.tangent is None for every in pairs for pair in every):
         return None
-    flags = [tuple(tangent is not None for _, tangent in every) for every in pairs]
+    values, directions = ([[pair[part] for pair in every] for every in pairs] for part in (0, 1))
+    return moved(program, values, directions)
+
+
+def moved(program: Program, values: Sequence[Sequence[Tensor]], directions: Sequence[Sequence[Tensor | None]]) -> Duals:
+    """The call that gives outputs and last states, each followed by its tangent.
+
+    Args:
+        values: sequences, states, rows, weights.
+        directions: of each, along which it moves; None for one that does not.
+    """
+    flags = [tuple(direction is not None for direction in every) for every in directions]
     joint = with_tangent(program, Moving(flags[0], flags[2], flags[3]))
-    lists = [
-        [*(primal for primal, _ in every), *(tangent for _, tangent in every if tangent is not None)] for every in pairs
+    states = [
+        torch.zeros_like(value) if direction is None else direction
+        for value, direction in zip(values[1], directions[1], strict=True)
     ]
-    lists[1] = [*(primal for primal, _ in pairs[1]), *(_or_zeros(*pair) for pair in pairs[1])]
-    return Duals(joint.text, lists[0], lists[1], lists[2], lists[3])
-
-
-def _or_zeros(primal: Tensor, tangent: Tensor | None) -> Tensor:
-    return torch.zeros_like(primal) if tangent is None else tangent
+    along = [[each for each in every if each is not None] for every in (directions[0], states, *directions[2:])]
+    sequences, states, rows, weights = ([*one, *other] for one, other in zip(values, along, strict=True))
+    return Duals(joint.text, sequences, states, rows, weights)
 
 
 def closed(found: Sequence[Tensor]) -> list[Tensor]:

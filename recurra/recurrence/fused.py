@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from recurra.recurrence.autograd import Call, Ran, run
 from recurra.recurrence.check import disagreement
 from recurra.recurrence.cpu.execute import gathers, rounding_pays
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.int8 import by_int8
 from recurra.recurrence.lower import Lowered, lower
 from recurra.recurrence.masks import with_lengths, with_reset
-from recurra.recurrence.operator import Call, Ran, run
 from recurra.recurrence.packing import Packing, pack, pack_lengths, pick, unpack
 from recurra.recurrence.program import Program
 from recurra.recurrence.ragged import blank_padding, within

@@ -1,4 +1,4 @@
-"""A recurrence as one PyTorch operator, ``recurra::run``, with its gradient: opaque to tracing, exported with its text.
+"""A recurrence as one PyTorch operator, ``recurra::run``, and its gradient's: opaque to tracing, exported as text.
 
 The operator takes the program as text, so that a model exported in one process runs in another. Its tensors are the
 program's inputs: sequences ``(T, B, width)``, states and rows ``(B, width)``, weights. What it returns is flat as well:
@@ -8,89 +8,24 @@ else, after a question mark, a 1 or 0 for each sequence, row and weight (states 
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recurra.recurrence.batched import Arguments
-from recurra.recurrence.brief import Brief, brief_of
 from recurra.recurrence.cpu.execute import Job, Outcome, execute, output_types
-from recurra.recurrence.cpu.room import is_marked
-from recurra.recurrence.dual import closed, is_forward, opened
 from recurra.recurrence.gradient import Wanted
-from recurra.recurrence.interpret import interpret
 from recurra.recurrence.packing import Packing
 from recurra.recurrence.training import program_of, training_of
 
-_library = torch.library.Library("recurra", "DEF")
+library = torch.library.Library("recurra", "DEF")
 _INPUTS = "Tensor[] sequences, Tensor[] states, Tensor[] rows, Tensor[] weights"
-_library.define(f"run({_INPUTS}, SymInt steps, str program, str wanted) -> Tensor[]")
-_library.define(
+library.define(f"run({_INPUTS}, SymInt steps, str program, str wanted) -> Tensor[]")
+library.define(
     f"run_backward(Tensor[] gradients, {_INPUTS}, Tensor[] remembered, "
     "SymInt steps, str program, str wanted) -> Tensor[]"
 )
-
-
-class Call(NamedTuple):
-    """What `run` is given."""
-
-    program: str
-    sequences: Sequence[Tensor]
-    states: Sequence[Tensor]
-    rows: Sequence[Tensor]
-    weights: Sequence[Tensor]
-    steps: int
-    outputs: int
-    packing: Packing | None = None
-
-
-Ran = tuple[list[Tensor], list[Tensor]]
-"""What it gives: outputs and last states."""
-
-
-def run(
-    program: str,
-    sequences: Sequence[Tensor],
-    states: Sequence[Tensor],
-    rows: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    steps: int,
-    outputs: int,
-    packing: Packing | None = None,
-) -> Ran:
-    """Run the program of this text over ``steps`` steps, at least one: ``outputs`` outputs ``(T, B, width)``, and the
-    last states. Gradients flow to every input that requires one.
-
-    With the ``packing`` of a ragged batch, which no captured graph takes, sequences and outputs are packed.
-
-    Raises:
-        ValueError: gradients are wanted, and weights are kept as int8.
-    """
-    lists = list(sequences), list(states), list(rows), list(weights)
-    if is_forward() and (duals := opened(program_of(program), *lists)) is not None:
-        both, last = run(*duals, steps, 2 * len(program_of(program).outputs), packing)
-        return closed(both)[:outputs], closed(last)
-    wanted = wanted_of(lists)
-    if torch.compiler.is_compiling():
-        found = torch.ops.recurra.run.default(*lists, steps, program, wanted)
-    elif wanted:
-        kept, like = kept_of(lists, steps, program, wanted, packing), [*states, *sequences][0]
-        flat = [*sequences, *states, *rows, *weights]
-        known = packing is None and not is_marked()
-        brief = brief_of(program, wanted, steps, like.shape[-2], like.dtype) if known else None
-        ran = None if brief is None else run_brief(brief, kept, flat)
-        found = list(_Loop.apply(kept, None, lists, *flat)) if ran is None else ran
-    else:
-        found = run_forward(*lists, steps, program, wanted, packing)
-    return found[:outputs], found[outputs : outputs + len(states)]
-
-
-def run_brief(brief: Brief, kept: "Kept", flat: Sequence[Tensor]) -> list[Tensor] | None:
-    """The outputs and last states of a call with these tensors; None where they are not what ``brief`` stands for."""
-    found = brief.forward(flat)
-    return None if found is None else list(_Loop.apply(kept, brief, found, *flat))
 
 
 Lists = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
@@ -300,19 +235,25 @@ class Kept(NamedTuple):
         self, saved: Sequence[Tensor], gradients: Sequence[Tensor | None]
     ) -> tuple[Lists, list[Tensor], list[Tensor]]:
         """The call's lists, what it remembered, and the gradients of its outputs and last states."""
-        tensors, last = list(saved), self.last
-        lists = []
-        for length in self.lengths:
-            lists.append(tensors[:length])
-            del tensors[:length]
+        last = self.last
+        lists, tensors = self.parted(saved)
         given = [
             gradient if gradient is not None else like.new_zeros(1).expand(like.shape)
             for gradient, like in zip(gradients[: last.stop], [*tensors[: last.start], *lists[1]], strict=True)
         ]
-        sequences, states, rows, weights = lists
-        return (sequences, states, rows, weights), tensors, given
+        return lists, tensors, given
 
-    def dealt(self, found: Iterable[Tensor]) -> list[list[Tensor | None]]:
+    def parted(self, given: Sequence[Tensor]) -> tuple[Lists, list[Tensor]]:
+        """The call's lists, and what follows them."""
+        tensors = list(given)
+        lists = []
+        for length in self.lengths:
+            lists.append(tensors[:length])
+            del tensors[:length]
+        sequences, states, rows, weights = lists
+        return (sequences, states, rows, weights), tensors
+
+    def dealt(self, found: Iterable[Any]) -> list[list[Tensor | None]]:
         """The gradients that `run_backward` gives, for each tensor of the call's lists."""
         wanted, gradients = training_of(self.program, self.wanted).wanted, iter(found)
         every = wanted.sequences, [True] * self.lengths[1], wanted.rows, wanted.weights
@@ -324,62 +265,7 @@ def kept_of(lists: Lists, steps: int, program: str, wanted: str, packing: Packin
     return Kept(steps, program, wanted, packing, (sequences, states, rows, weights))
 
 
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    *lists, steps, program, wanted = inputs
-    ctx.kept = kept_of(tuple(lists), steps, program, wanted)
-    ctx.save_for_backward(*ctx.kept.saved(lists, output))
-
-
-def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    kept = ctx.kept
-    lists, remembered, given = kept.opened(ctx.saved_tensors, gradients)
-    if torch.is_grad_enabled():
-        return *backward_twice(kept, lists, given), None, None, None
-    in_graph = torch.ops.recurra.run_backward.default
-    compute: Any = in_graph if torch.compiler.is_compiling() else partial(run_backward, packing=kept.packing)
-    return *kept.dealt(compute(given, *lists, remembered, kept.steps, kept.program, kept.wanted)), None, None, None
-
-
-def backward_twice(kept: Kept, lists: Lists, gradients: list[Tensor]) -> Iterator[list[Tensor | None]]:
-    """The gradients as a graph of their own, from the program's meaning, for second derivatives."""
-    with torch.enable_grad():
-        result = interpret(program_of(kept.program), *lists, kept.steps, kept.packing)
-        flat = [tensor for tensors in lists for tensor in tensors]
-        results = [*result.outputs, *result.states]
-        pairs = [(value, gradient) for value, gradient in zip(results, gradients, strict=True) if value.requires_grad]
-        needed = [tensor for tensor in flat if tensor.requires_grad]
-        values, given = zip(*pairs, strict=True)
-        found = iter(torch.autograd.grad(values, needed, given, create_graph=True, allow_unused=True))
-    for tensors in lists:
-        yield [next(found) if tensor.requires_grad else None for tensor in tensors]
-
-
-class _Loop(torch.autograd.Function):
-    """The operator without the dispatcher, whose handling of lists takes longer than many a loop."""
-
-    @staticmethod
-    def forward(ctx: Any, kept: Kept, brief: Brief | None, given: Any, *flat: Tensor) -> Any:
-        """``given``: the call's lists; or, of a ``brief`` call, what its forward has given."""
-        output = given if brief is not None else run_forward(*given, *kept.how)
-        ctx.kept, ctx.brief, last = kept, brief, kept.last
-        ctx.save_for_backward(*flat, *output[: last.start], *output[last.stop :])
-        ctx.set_materialize_grads(False)
-        return tuple(output[: last.stop])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        found = None
-        if ctx.brief is not None and not torch.is_grad_enabled():
-            with plainly():
-                found = ctx.brief.backward(ctx.saved_tensors, gradients)
-        if found is None:
-            *lists, _, _, _ = _backward(ctx, list(gradients))
-            found = [gradient for gradients in lists for gradient in gradients]
-        return None, None, None, *found
-
-
-_library.impl("run", run_forward, "CPU")
-_library.impl("run_backward", run_backward, "CPU")
-torch.library.register_fake("recurra::run", _run_fake, lib=_library)
-torch.library.register_fake("recurra::run_backward", _run_backward_fake, lib=_library)
-torch.library.register_autograd("recurra::run", _backward, setup_context=_setup_context, lib=_library)
+library.impl("run", run_forward, "CPU")
+library.impl("run_backward", run_backward, "CPU")
+torch.library.register_fake("recurra::run", _run_fake, lib=library)
+torch.library.register_fake("recurra::run_backward", _run_backward_fake, lib=library)

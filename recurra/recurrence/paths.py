@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from recurra.recurrence import reference
+from recurra.recurrence.autograd import run
 from recurra.recurrence.batched import exact
 from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.fused import Begun, Loop, Plans, prepare_fused, prepare_known
-from recurra.recurrence.operator import plainly, run
+from recurra.recurrence.operator import plainly
 from recurra.recurrence.packing import Packing, pack, unpack
 from recurra.recurrence.request import Request, Result
 from recurra.recurrence.state import State, map_state, tensors

@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recurra.recurrence import operator, paths, stepwise
+from recurra.recurrence import autograd, paths, stepwise
+from recurra.recurrence.autograd import Ran, backward_twice
 from recurra.recurrence.cpu.room import room
 from recurra.recurrence.dual import is_forward
 from recurra.recurrence.explain import Explanation
 from recurra.recurrence.fused import Plans
 from recurra.recurrence.operator import (
     Lists,
-    Ran,
-    backward_twice,
     kept_of,
     run_backward,
     run_forward,
@@ -66,11 +65,11 @@ def run(
     outputs: int,
     packing: None = None,
 ) -> Ran:
-    """`operator.run` that remembers the states between segments alone, of rows that are not packed."""
+    """`autograd.run` that remembers the states between segments alone, of rows that are not packed."""
     lists = list(sequences), list(states), list(rows), list(weights)
     wanted = wanted_of(lists)
     if not wanted or (length := segment_steps(steps, *_bytes(program, wanted, lists))) == steps:
-        return operator.run(program, *lists, steps, outputs)
+        return autograd.run(program, *lists, steps, outputs)
     how = Cut(program, wanted, steps, length)
     found = list(_Segments.apply(how, lists, *(tensor for tensors in lists for tensor in tensors)))
     return found[:outputs], found[outputs:]

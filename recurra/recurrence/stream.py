@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recurra.recurrence.autograd import run_brief
 from recurra.recurrence.batched import Arguments
 from recurra.recurrence.brief import brief_of
 from recurra.recurrence.cpu.direct import Direct, Form, is_whole, is_wide
@@ -18,7 +19,7 @@ from recurra.recurrence.cpu.machine import DTYPES
 from recurra.recurrence.dual import is_forward
 from recurra.recurrence.fused import Plan, Plans, checked, features, joined, nested, recipe, variant
 from recurra.recurrence.lower import Lowered
-from recurra.recurrence.operator import kept_of, plainly, run_brief, wanted_of
+from recurra.recurrence.operator import kept_of, plainly, wanted_of
 from recurra.recurrence.paths import mode, obstacle
 from recurra.recurrence.program import Product, Program
 from recurra.recurrence.request import Request

@@ -8,24 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recurra.recurrence.autograd import Call, Ran, backward_twice, run
 from recurra.recurrence.brief import brief_of
 from recurra.recurrence.cpu import pool
 from recurra.recurrence.cpu.execute import Prepared, prepare
 from recurra.recurrence.cpu.together import execute_together, side_by_side
 from recurra.recurrence.dual import is_forward
 from recurra.recurrence.operator import (
-    Call,
     Kept,
     Lists,
-    Ran,
     backward_job,
     backward_results,
-    backward_twice,
     forward_job,
     forward_results,
     kept_of,
     plainly,
-    run,
     wanted_of,
 )
 
@@ -116,7 +113,7 @@ Part = tuple[Kept, Lists, list[Tensor], list[Tensor]]
 
 
 def _backward_twice(parts: Sequence[Part]) -> list[list[Tensor | None]]:
-    return [list(chain(*backward_twice(kept, lists, given))) for kept, lists, _, given in parts]
+    return [list(chain(*backward_twice(kept, lists, given, remembered))) for kept, lists, remembered, given in parts]
 
 
 def _backward(parts: Sequence[Part]) -> list[list[Tensor | None]]:

@@ -10,10 +10,10 @@ import torch
 import recurra
 from recurra.cells import CELLS, GRUState
 from recurra.layers import Recurrent
+from recurra.recurrence.autograd import run
 from recurra.recurrence.cpu import execute
 from recurra.recurrence.cpu.machine import host
 from recurra.recurrence.interpret import interpret
-from recurra.recurrence.operator import run
 from recurra.recurrence.state import tensors
 from tests.recurrence.parity import by_reference, difference, problem
 from tests.recurrence.parity import everything as everything_of

@@ -58,7 +58,7 @@ torch.save((longer, model(longer)), sys.argv[1] + "/numbers.pt")
 """
 
 LOAD = """
-import sys, torch, recurra.recurrence.operator
+import sys, torch, recurra.recurrence.autograd
 model = torch.export.load(sys.argv[1] + "/model.pt2").module()
 x, want = torch.load(sys.argv[1] + "/numbers.pt")
 torch.testing.assert_close(model(x), want, rtol=0, atol=0)

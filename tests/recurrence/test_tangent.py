@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from recurra.cells import CELLS as LIBRARY
 from recurra.layers import Bidirectional, Recurrent
-from recurra.recurrence import operator
+from recurra.recurrence import autograd
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.parse import parse
 from recurra.recurrence.state import tensors
@@ -110,7 +110,7 @@ def fused_layer(build):
 def programs(monkeypatch):
     """The texts of the programs that run."""
     ran = []
-    monkeypatch.setattr(operator, "run_forward", _noting(operator.run_forward, ran))
+    monkeypatch.setattr(autograd, "run_forward", _noting(autograd.run_forward, ran))
     return ran
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from recurra.recurrence.autograd import Call
 from recurra.recurrence.interpret import interpret
-from recurra.recurrence.operator import Call
 from recurra.recurrence.together import run_together
 from tests.recurrence.abreast import assert_same_bits, both_ways, gradients_of, needs_pool
 from tests.recurrence.programs import gru, highway, inputs, lstm
