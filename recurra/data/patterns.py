@@ -57,8 +57,8 @@ class Part:
 
     @property
     def names(self) -> list[str]:
-        """A name for each: of the file or the array, with a number from 1 on where it holds several."""
-        name = self.key or self.path.stem
+        """A name for each: of the file or the array ("image" of IDX), and a number from 1 on where it holds several."""
+        name = "image" if self.kind == "idx" else self.key or self.path.stem
         count = len(self.values)
         return [name] if count == 1 else [f"{name} {number}" for number in range(1, count + 1)]
 

@@ -10,7 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 MOST_UPDATES = 1000
-"""The energy falls for ever, but between patterns that are alike it may do so ever more slowly."""
+"""Between patterns that are alike the energy may fall ever more slowly."""
+
+STILL = 1e-5
+"""A state whose every value moves by less than this part of the patterns' largest value has come to rest."""
 
 
 class ContinuousRecall(NamedTuple):
@@ -18,7 +21,7 @@ class ContinuousRecall(NamedTuple):
 
     Args:
         states: the last ones.
-        updates: how many moved a value by more than rounding.
+        updates: how many moved it before it rested.
     """
 
     states: Float[Tensor, "B N"]
@@ -72,7 +75,7 @@ class ModernHopfield(nn.Module):
         return self.weights(states) @ self.patterns
 
     def recall(self, cues: Float[Tensor, "B N"]) -> ContinuousRecall:
-        """Update each cue until it stays; see :meth:`trajectory`."""
+        """Update each cue until it rests; see :meth:`trajectory`."""
         states = cues
         updates = torch.zeros(len(cues), dtype=torch.long, device=cues.device)
         for old, states in pairwise(self.trajectory(cues)):
@@ -80,7 +83,7 @@ class ModernHopfield(nn.Module):
         return ContinuousRecall(states, updates)
 
     def trajectory(self, cues: Float[Tensor, "B N"]) -> Iterator[Float[Tensor, "B N"]]:
-        """The cues, then their states after every update, until none moves by more than rounding; 1000 at most."""
+        """The cues, then their states after every update, until all rest; 1000 updates at most."""
         yield cues
         states = cues
         for _ in range(MOST_UPDATES):
@@ -90,5 +93,4 @@ class ModernHopfield(nn.Module):
             yield states
 
     def _moved(self, old: Tensor, new: Tensor) -> Tensor:
-        rounding = 100 * torch.finfo(new.dtype).eps * self.patterns.abs().max()
-        return (new - old).abs().amax(1) > rounding
+        return (new - old).abs().amax(1) > STILL * self.patterns.abs().max()
