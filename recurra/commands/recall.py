@@ -85,6 +85,8 @@ def recall(
     _refuse(continuous, f"does not go with --rule {rule}")
     _refuse({"--threshold": dither and threshold is not None}, "does not go with --dither")
     _refuse({"--noise": cue is not None and noise is not None}, "damages stored patterns, --cue names others")
+    for place in (out, picture, capacity):
+        _check_place(place, (patterns, cue))
     levels = Levels(rule != "continuous", 0.5 if threshold is None else threshold, dither)
     stored = read_patterns(patterns, levels, first=first)
     if capacity is not None:
@@ -101,9 +103,9 @@ def recall(
     if out is not None:
         check_place(out, cues)
     memory = remember(stored, rule, BETA if beta is None else beta, updates or "asynchronous", seed)
-    for warning in memory.warnings():
+    outcomes, states, warnings = memory.recall(cues.names, cues.values)
+    for warning in warnings:
         print(f"{patterns}: {warning}", file=sys.stderr)
-    outcomes, states = memory.recall(cues.names, cues.values)
     if out is not None:
         write_patterns(out, cues.having(states))
     if picture is not None:
@@ -118,6 +120,15 @@ def _refuse(given: dict[str, bool], why: str) -> None:
     for name, there in given.items():
         if there:
             raise BadInput(f"{name} {why}; leave one of them out")
+
+
+def _check_place(place: Path | None, inputs: tuple[Path | None, ...]) -> None:
+    if place is None or not place.exists():
+        return
+    if place.is_dir():
+        raise BadInput(f"{place}: exists already, and is a folder; choose another place to write")
+    if any(path is not None and path.exists() and place.samefile(path) for path in inputs):
+        raise BadInput(f"{place}: is what is read; choose another place to write")
 
 
 def _print_outcomes(outcomes: "list[Outcome]", unit: str, *, json: bool) -> None:

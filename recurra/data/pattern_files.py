@@ -29,8 +29,6 @@ def check_place(out: Path, like: Patterns) -> None:
         if out.exists():
             raise BadInput(f"{out}: exists already; choose another --out")
         return
-    if out.is_dir():
-        raise BadInput(f"{out}: is a folder, {like.path} is a file; give --out the name of a file")
     wanted = like.parts[0].kind
     if kind_of(out) != wanted:
         raise BadInput(f"{out}: {like.path} is of another kind; let the name of --out end in {like.path.suffix}")

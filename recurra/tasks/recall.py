@@ -20,7 +20,10 @@ from recurra.analysis.hopfield import (
 from recurra.data.patterns import Patterns
 from recurra.errors import BadInput
 from recurra.models.hopfield import Hopfield, Rule, Updates
-from recurra.models.modern_hopfield import ModernHopfield
+from recurra.models.modern_hopfield import ContinuousRecall, ModernHopfield
+
+CUES_AT_ONCE = 256
+"""Of a continuous network, which compares each with every pattern."""
 
 LOADS = 12
 """Numbers of patterns in a capacity curve, at most."""
@@ -43,6 +46,20 @@ class Outcome(NamedTuple):
     overlap: float
     steps: int
     energies: tuple[float, float]
+
+
+class Recalled(NamedTuple):
+    """What all cues came to.
+
+    Args:
+        outcomes: one a cue.
+        states: (B, N).
+        warnings: what is to be said of the patterns or the rule.
+    """
+
+    outcomes: list[Outcome]
+    states: np.ndarray
+    warnings: list[str]
 
 
 class Trace(NamedTuple):
@@ -81,11 +98,11 @@ class BinaryMemory:
             )
         self.network.store(values)
 
-    def warnings(self) -> list[str]:
-        """What is to be said of the patterns before any cue: too many for the rule, or some that do not stay."""
+    def _warnings(self) -> list[str]:
+        """Too many patterns for the rule, and some that do not stay."""
         network, said = self.network, []
         count, units = network.patterns.shape
-        if count > network.capacity:
+        if count > max(1, network.capacity):
             said.append(
                 f"{count:,} patterns are more than the {network.capacity:.3g} random ones of {units:,} units "
                 f"that the rule {network.rule} holds"
@@ -95,8 +112,8 @@ class BinaryMemory:
             said.append(f"{lost:,} of {count:,} stored patterns are no fixed points{mend}")
         return said
 
-    def recall(self, names: Sequence[str], cues: np.ndarray) -> tuple[list[Outcome], np.ndarray]:
-        """What each cue (B, N) came to, and the states (B, N)."""
+    def recall(self, names: Sequence[str], cues: np.ndarray) -> Recalled:
+        """What each cue (B, N) came to."""
         given = torch.from_numpy(cues).double()
         found = self.network.recall(given, self.updates, self._generator())
         likenesses = identify(self.network.patterns, found.states)
@@ -113,7 +130,7 @@ class BinaryMemory:
                 names, words, likenesses, found.sweeps.tolist(), zip(before, after, strict=True), strict=True
             )
         ]
-        return outcomes, found.states.numpy()
+        return Recalled(outcomes, found.states.numpy(), self._warnings())
 
     def trace(self, cues: np.ndarray) -> Trace:
         """The same recall again, with every eighth of an asynchronous sweep."""
@@ -148,20 +165,20 @@ class ContinuousMemory:
         self.names = stored.names
         self.network = ModernHopfield(torch.from_numpy(stored.values).double(), beta)
 
-    def warnings(self) -> list[str]:
-        """What is to be said of the patterns before any cue: some that do not stay at this beta."""
-        own = self.network.weights(self.network.patterns).diagonal()
-        lost = int((own < RECALLED).sum())
-        said = (
-            f"{lost:,} of {len(own):,} stored patterns mix with others at a beta of {self.network.beta:g}; raise --beta"
-        )
-        return [said] if lost else []
+    def recall(self, names: Sequence[str], cues: np.ndarray) -> Recalled:
+        """What each cue (B, N) came to."""
+        outcomes: list[Outcome] = []
+        parts = []
+        for given in torch.from_numpy(cues).double().split(CUES_AT_ONCE):
+            found = self.network.recall(given)
+            outcomes += self._outcomes(names[len(outcomes) : len(outcomes) + len(given)], given, found)
+            parts.append(found.states.numpy())
+        means = sum(outcome.came_to != self.names[outcome.pattern] for outcome in outcomes)
+        said = f"{means:,} of {len(outcomes):,} cues came to a mean of several patterns; raise --beta"
+        return Recalled(outcomes, np.concatenate(parts), [said] if means else [])
 
-    def recall(self, names: Sequence[str], cues: np.ndarray) -> tuple[list[Outcome], np.ndarray]:
-        """What each cue (B, N) came to, and the states (B, N)."""
-        given = torch.from_numpy(cues).double()
-        found = self.network.recall(given)
-        before, after = (self.network.energy(states).tolist() for states in (given, found.states))
+    def _outcomes(self, names: Sequence[str], cues: Tensor, found: ContinuousRecall) -> list[Outcome]:
+        before, after = (self.network.energy(states).tolist() for states in (cues, found.states))
         weights, nearest = self.network.weights(found.states).max(1)
         cosines = torch.cosine_similarity(found.states, self.network.patterns[nearest])
         outcomes = []
@@ -172,7 +189,7 @@ class ContinuousMemory:
                 said = f"no stored pattern: a mean of several, {float(weights[row]):.0%} of it {said}"
             energies = before[row], after[row]
             outcomes.append(Outcome(name, said, place, float(cosines[row]), int(found.updates[row]), energies))
-        return outcomes, found.states.numpy()
+        return outcomes
 
     def trace(self, cues: np.ndarray) -> Trace:
         """The same recall again, update by update."""

@@ -79,7 +79,7 @@ def test_what_is_no_stored_pattern_is_said(recurra, tmp_path):
     _, said, _ = recurra("recall", tmp_path / "two.npy", "--cue", tmp_path / "cue.npy", "--updates", "synchronous")
     assert rows(said)[0][1] == "two states in turn, one most like two"
     mean = recurra("recall", tmp_path / "three.npy", "--rule", "continuous", "--beta", "0.0001")
-    assert "3 of 3 stored patterns mix with others at a beta of 0.0001; raise --beta" in mean[2]
+    assert "3 of 3 cues came to a mean of several patterns; raise --beta" in mean[2]
     assert "no stored pattern: a mean of several, 3" in mean[1]
 
 
@@ -139,7 +139,10 @@ def test_what_cannot_be_recalled(harmless, letters, tmp_path):  # noqa: F811
         ((letters, "--dither", "--threshold", "0.3"), "--threshold does not go with --dither"),
         ((letters, "--rule", "hebb"), "--rule"),
         ((letters, "--noise", "1.5"), "--noise"),
-        ((letters, "--out", letters), "letters: exists already; choose another --out"),
+        ((letters, "--out", letters), "letters: exists already, and is a folder; choose another place"),
+        ((letters, *cue, "--out", cue[1]), "cue.txt: is what is read; choose another place to write"),
+        ((letters, *cue, "--picture", cue[1]), "cue.txt: is what is read"),
+        ((letters, "--picture", "."), ".: exists already, and is a folder"),
         ((letters, *cue, "--out", tmp_path / "a.png"), "a.png: "),
         ((letters, *cue, "--out", tmp_path / "no" / "a.txt"), "there is no folder"),
         ((letters, "--picture", tmp_path / "no" / "a.png"), "a.png: cannot be written"),
