@@ -52,7 +52,7 @@ class Part:
     shape: tuple[int, ...]
     single: bool = False
     low: int | None = None
-    dtype: np.dtype = np.dtype(np.uint8)  # noqa: RUF009
+    dtype: np.dtype = np.dtype(np.uint8)
     key: str = ""
 
     @property
