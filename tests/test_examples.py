@@ -16,5 +16,14 @@ def test_own_cell_learns(capsys) -> None:
     assert "stage 1     products with g.W_h, i.W_h, o.W_h (16 × 16 each)" in out
 
 
+def test_letters_come_back_by_the_projection(capsys) -> None:
+    runpy.run_path(str(EXAMPLES / "hopfield.py"), run_name="__main__")
+    rules = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    came = {rule.partition(":")[0]: re.findall(r"(\w) came to: (.*), m = (\S+)", rule) for rule in rules}
+    assert came["pseudo-inverse"] == [(name, f"stored {name}", "1.00") for name in "HOPTX"]
+    assert any(said.startswith("mixture") for _, said, _ in came["hebbian"]) and len(came) == 3
+    assert all(float(fall) > 0 for fall in re.findall(r"fall by (\S+)", "".join(rules)))
+
+
 def test_every_example_is_run() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"own_cell.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"hopfield.py", "own_cell.py"}

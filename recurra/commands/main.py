@@ -21,6 +21,7 @@ app.command("recurra.commands.evaluate:evaluate", name="evaluate", help="Score a
 app.command("recurra.commands.predict:predict", name="predict", help="What a run says of new input.")
 app.command("recurra.commands.chat:chat", name="chat", help="Talk to a run of dialogue.")
 app.command("recurra.commands.rerank:rerank", name="rerank", help="Another system's candidates, the best first.")
+app.command("recurra.commands.recall:recall", name="recall", help="Recall patterns from damaged ones.")
 app.command("recurra.commands.sample:sample", name="sample", help="Draw new sequences from a run.")
 app.command("recurra.commands.quantize:quantize", name="quantize", help="A run with weights of int8, to be served.")
 app.command("recurra.commands.compare:app", name="compare", help="Train several models under one budget.")

@@ -12,7 +12,17 @@ HEAVY = ("torch", "numpy", "matplotlib", "pooch", "lightning_fabric", "tokenizer
 
 def test_help_of_every_verb_loads_nothing_heavy():
     verbs = [[], ["fit"], ["fit", "language-model"], ["compare", "language-model"], ["evaluate"], ["sample"]]
-    verbs += [["quantize"], ["inspect"], ["demo"], ["data"], ["data", "list"], ["data", "get"], ["bench"], ["explain"]]
+    verbs += [
+        ["quantize"],
+        ["recall"],
+        ["inspect"],
+        ["demo"],
+        ["data"],
+        ["data", "list"],
+        ["data", "get"],
+        ["bench"],
+        ["explain"],
+    ]
     script = f"""
 import sys
 from recurra.commands.main import main
