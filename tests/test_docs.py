@@ -1,4 +1,4 @@
-"""The blocks of Python in `docs/compiler.md` are run in order; what is shown below one is what it printed."""
+"""The blocks of Python in some pages are run in order; what is shown below one is what it printed."""
 
 import contextlib
 import io
@@ -27,13 +27,14 @@ def tables():
 
 # torch's own use of it, at the first derivative of forward mode
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-def test_the_compilers_page(tables, monkeypatch):
+@pytest.mark.parametrize("page", [PAGE, ROOT / "docs" / "learning.md"], ids=lambda page: page.stem)
+def test_what_a_page_shows_is_what_happens(page, tables, monkeypatch):
     monkeypatch.chdir(ROOT)
-    text, space = PAGE.read_text(), {"__name__": "compiler_page"}
+    text, space = page.read_text(), {"__name__": f"{page.stem}_page"}
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start("code"))
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(compile("\n" * line + match["code"], str(PAGE), "exec"), space)
+            exec(compile("\n" * line + match["code"], str(page), "exec"), space)
         assert printed.getvalue().strip() == (match["shown"] or "").strip(), f"line {line + 1}"
 
 

@@ -131,7 +131,12 @@ class Classifier(nn.Module):
         Args:
             targets: the class of each case; multilabel, 1 for the labels that it has and 0 for the others.
         """
-        scores = self(x, lengths)
+        return self.cost(self(x, lengths), targets)
+
+    def cost(
+        self, scores: Float[Tensor, "B K"], targets: Int[Tensor, " B"] | Float[Tensor, "B K"]
+    ) -> Float[Tensor, ""]:
+        """The same of scores that are given; convex in them."""
         if self.multilabel:
             each = nn.functional.binary_cross_entropy_with_logits(
                 scores, targets.to(scores.dtype), pos_weight=self.weights, reduction="none"

@@ -168,6 +168,11 @@ class Tagger(nn.Module):
         e = self(given)
         if self.crf is not None:
             return -self.crf.log_likelihood(e, tags, given.lengths).sum()
+        return self.cost(e, given, tags)
+
+    @staticmethod
+    def cost(e: Float[Tensor, "B T K"], given: Sentences, tags: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+        """The sum of -log p of single tags by their scores, in which it is convex."""
         return nn.functional.cross_entropy(e[_inside(given)], tags[_inside(given)], reduction="sum")
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recurra.models.cross_entropy import smoothed_cross_entropy
-from recurra.models.encoder_decoder import Bridge, Decoder, DecoderState, Encoder
+from recurra.models.encoder_decoder import Bridge, Decoder, DecoderState, Encoder, Written
 from recurra.models.hierarchical_encoder import HierarchicalEncoder
 
 
@@ -82,6 +82,20 @@ class Translator(nn.Module):
         logits = self.decoder.scores(found, state).transpose(1, 2)
         return -nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)
 
+    def scores(
+        self,
+        source: Int[Tensor, "B S"],
+        source_lengths: Int[Tensor, " B"],
+        given: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        *,
+        own: Bool[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B T V"]:
+        """Of every token at each step, before the softmax; arguments as of :meth:`loss`."""
+        state = self.begin(source, source_lengths)
+        found, state = self._written(given, lengths, own, state)
+        return self.decoder.scores(found, state)
+
     def loss(
         self,
         source: Int[Tensor, "B S"],
@@ -104,12 +118,16 @@ class Translator(nn.Module):
             smoothing: of the targets, 0 to 1.
         """
         decoder, state = self.decoder, self.begin(source, source_lengths)
-        if own is None:
-            found, _ = decoder.written(given, state, lengths)
-        else:
-            found, _ = decoder.sampled(given, own, state)
+        found, _ = self._written(given, lengths, own, state)
         if decoder.pointer is not None:
             own = self._copied(source)
             return decoder.pointer.cross_entropy(*found, own, decoder.output, wanted, smoothing) / divisor
         hidden, weight, bias = found.hidden.flatten(0, 1), decoder.output.weight, decoder.output.bias
         return smoothed_cross_entropy(hidden, weight, bias, wanted.flatten(), smoothing, divisor=divisor)
+
+    def _written(
+        self, given: Tensor, lengths: Tensor, own: Tensor | None, state: DecoderState
+    ) -> tuple[Written, DecoderState]:
+        if own is None:
+            return self.decoder.written(given, state, lengths)
+        return self.decoder.sampled(given, own, state)

@@ -23,6 +23,7 @@ from recurra.tasks.task import load_task
 from recurra.training.loop import train
 from recurra.training.machine import check_machine, own_threads, pick_device
 from recurra.training.run_folder import RunFolder
+from recurra.training.second_order.updates import check_second_order
 from recurra.training.settings import Settings, make_settings
 
 
@@ -223,6 +224,7 @@ def fit(
     with own_threads(config):
         model = module.build(config, read)
         problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
+        check_second_order(problem, config)
         folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
         module.keep(read, folder.path)
         train(problem, config, folder)

@@ -5,28 +5,28 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurra.errors import BadInput, NotFinite, Stopped
 from recurra.metrics.score import Score
-from recurra.recurrence.state import State, detach, map_state, tensors
+from recurra.recurrence.state import State, map_state, tensors
 from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
 from recurra.training.denormals import flushing_denormals
-from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
+from recurra.training.first_order import FirstOrder
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keeping_freed_memory
 from recurra.training.not_finite import bad_weights, first_bad_number
-from recurra.training.optimizers import build_optimizer
-from recurra.training.problem import Loss, Problem
+from recurra.training.problem import Problem
 from recurra.training.progress import Moment, Progress, Speed, reporting
 from recurra.training.run_folder import RunFolder
 from recurra.training.schedule import Plateau, learning_rate
-from recurra.training.settings import Settings
+from recurra.training.second_order.updates import SecondOrder
+from recurra.training.settings import SECOND_ORDER, Settings
 from recurra.training.signals import StopRequest, stop_requests
+from recurra.training.update import BadNumber, Update
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 UPDATES_BETWEEN_RECORDS = 50
@@ -45,18 +45,6 @@ class Position:
     best: dict[str, Any] | None = None
     loss: float | None = None
     plateau: Plateau = field(default_factory=Plateau)
-
-
-class _Objective(nn.Module):
-    """Model and loss as one module, so that Fabric's wrapper (devices, precision) goes around both."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__()
-        self.model = problem.model
-        self._loss = problem.loss
-
-    def forward(self, batch: Any, state: State | None) -> Loss:
-        return self._loss(self.model, batch, state)
 
 
 def train(problem: Problem, settings: Settings, folder: RunFolder) -> None:
@@ -94,9 +82,8 @@ class _Run:
         self.problem, self.settings, self.folder = problem, settings, folder
         self.request, self.progress = request, progress
         self.fabric = make_fabric(pick_device(settings.device), settings.precision)
-        self.parameters = [p for p in problem.model.parameters() if p.requires_grad]
-        optimizer = build_optimizer(self.parameters, settings)
-        self.objective, self.optimizer = self.fabric.setup(_Objective(problem), optimizer)
+        kind = SecondOrder if settings.optimizer in SECOND_ORDER else FirstOrder
+        self.updates: Update = kind(problem, settings, self.fabric)
         self.position = Position()
         self.rate = settings.learning_rate
         self.state: State | None = None
@@ -136,48 +123,18 @@ class _Run:
             self._after_update(epoch_ended, len(batches))
 
     def _update(self, group: list[Any], done: float) -> None:
-        position, settings = self.position, self.settings
+        position = self.position
         self.rate = learning_rate(
-            settings, update=position.update, epoch=position.epoch, done=done, plateau=position.plateau
+            self.settings, update=position.update, epoch=position.epoch, done=done, plateau=position.plateau
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        attempts = []
-        for batch in self.fabric.to_device(group):
-            attempts.append(partial(self._attempt, batch, self.state, random_state()))
-            loss = self.objective(batch, self.state)
-            self.fabric.backward(loss.value / len(group))
-            self._check_finite(loss, attempts[-1])
-            self.state = None if loss.state is None else detach(loss.state)
-            mean = loss.mean.item()
-            position.loss = mean if position.loss is None else 0.98 * position.loss + 0.02 * mean
-            self._speed.add(loss.items)
-        gradients = held_gradients(self.parameters)
-        norm = nn.utils.get_total_norm(gradients)
-        if not norm.isfinite():
-            self._stop_not_finite(f"gradient of update {position.update + 1}", *attempts)
-        self._step(gradients, clip_factor(norm, settings))
+        try:
+            losses, items, self.state = self.updates.make(group, self.state, self.rate)
+        except BadNumber as error:
+            self._stop_not_finite(f"{error.what} update {position.update + 1}", *error.attempts)
+        for loss in losses:
+            position.loss = loss if position.loss is None else 0.98 * position.loss + 0.02 * loss
+        self._speed.add(items)
         position.update += 1
-
-    def _step(self, gradients: list[Tensor], factor: float) -> None:
-        rate = self.rate
-        if proportional(self.settings) and self.settings.clip_value is None:
-            rate *= factor  # the same without a pass over the gradients
-        else:
-            clip_gradients(gradients, factor, self.settings)
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = rate
-        self.optimizer.step()
-
-    def _attempt(self, batch: Any, state: State | None, generators: dict[str, Tensor]) -> Tensor:
-        """The loss of a batch computed again."""
-        restore_random_state(generators)
-        return self.objective(batch, state).value
-
-    def _check_finite(self, loss: Loss, attempt: Callable[[], Tensor]) -> None:
-        if not math.isfinite(loss.mean.item()):
-            self._stop_not_finite(f"loss of update {self.position.update + 1}", attempt)
-        if loss.state is not None and not all(leaf.isfinite().all() for leaf in tensors(loss.state)):
-            self._stop_not_finite(f"state after update {self.position.update + 1}", attempt)
 
     def _after_update(self, epoch_ended: bool, batches: int) -> None:
         position, settings = self.position, self.settings
@@ -271,7 +228,7 @@ class _Run:
             {
                 "position": asdict(position),
                 "model": self.problem.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": self.updates.optimizer.state_dict(),
                 "state": None if self.state is None else list(tensors(self.state)),
                 "random": random_state(),
                 "threads": torch.get_num_threads(),
@@ -294,7 +251,7 @@ class _Run:
     def _take_over(self, saved: Tree) -> None:
         self.position = Position(**{**saved["position"], "plateau": Plateau(**saved["position"]["plateau"])})
         self.problem.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.updates.optimizer.load_state_dict(saved["optimizer"])
         if saved["state"] is not None:
             model: Any = self.problem.model
             leaves = iter(self.fabric.to_device(saved["state"]))
@@ -307,9 +264,9 @@ class _Run:
         name = signal.Signals(number).name
         raise Stopped(f"{name}: stopped after update {self.position.update}; {self.folder.path} is saved", number)
 
-    def _stop_not_finite(self, what: str, *attempts: Callable[[], Tensor]) -> None:
+    def _stop_not_finite(self, what: str, *attempts: Callable[[], Tensor]) -> NoReturn:
         model = self.problem.model
-        found = (first_bad_number(model, attempt, self.fabric.backward) for attempt in attempts)
+        found = (first_bad_number(model, attempt, self.updates.backward) for attempt in attempts)
         place = bad_weights(model) or next(filter(None, found), "a sum over places that are finite each")
         kept = self.folder.checkpoints()
         raise NotFinite(

@@ -32,3 +32,5 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: Settings) -> o
             return optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
         case "adamw":
             return optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        case _:
+            raise ValueError(f"{settings.optimizer} is no rule of gradients alone")

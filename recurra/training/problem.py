@@ -26,6 +26,23 @@ class Loss(NamedTuple):
     state: State | None
 
 
+class Form(NamedTuple):
+    """A batch in Gauss–Newton form: a loss that is convex in a model's outputs, and both apart.
+
+    Args:
+        outputs: a tensor or any nesting of them.
+        loss: from such outputs to the scalar that is differentiated; twice where it must be.
+        per_item: what that is to be multiplied by for the reported unit.
+        items, state: as of :class:`Loss`.
+    """
+
+    outputs: State
+    loss: Callable[[State], Tensor]
+    per_item: float
+    items: int
+    state: State | None
+
+
 class Batches(Protocol):
     """The batches of one epoch, by number."""
 
@@ -43,9 +60,11 @@ class Problem:
         loss: of a batch, from the state that the batch before left (None at the start of an epoch).
         batches: of an epoch by its number; the same for the same number.
         validate: the score that chooses the best weights; ``model`` is in evaluation mode and without gradients.
+        form: of a batch, as ``loss``, for updates with curvature; None where the loss has no such form.
     """
 
     model: nn.Module
     loss: Callable[[nn.Module, Any, State | None], Loss]
     batches: Callable[[int], Batches]
     validate: Callable[[nn.Module], Score]
+    form: Callable[[nn.Module, Any, State | None], Form] | None = None

@@ -22,11 +22,20 @@ class Settings(BaseModel):
         None, gt=0, description="stop after this many seconds of training, scores included"
     )
 
-    optimizer: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"] = Field(
-        "adamw", description="update rule"
-    )
+    optimizer: Literal[
+        "sgd",
+        "momentum",
+        "nesterov",
+        "adagrad",
+        "adadelta",
+        "rmsprop",
+        "adam",
+        "adamw",
+        "hessian-free",
+        "saddle-free",
+    ] = Field("adamw", description="update rule; the last two take curvature as well (docs/learning.md)")
     learning_rate: float = Field(2e-3, gt=0, description="the rate before the schedule changes it")
-    momentum: float = Field(0.9, gt=0, lt=1, description="of momentum and nesterov")
+    momentum: float = Field(0.9, gt=0, lt=1, description="of momentum, nesterov and, until it is stuck, saddle-free")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty (decoupled in adamw)")
     schedule: Literal["constant", "cosine", "plateau", "step"] = Field(
         "cosine", description="how the rate falls; cosine reaches zero at the end of the epochs or of the time limit"
@@ -39,6 +48,16 @@ class Settings(BaseModel):
     clip_norm: float | None = Field(1.0, gt=0, description="largest 2-norm of the gradient")
     clip_value: float | None = Field(None, gt=0, description="largest magnitude of a gradient's element")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are averaged into one update")
+    damping: float = Field(1.0, gt=0, description="hessian-free: added to the curvature at first; adapts itself")
+    curvature_products: int | None = Field(
+        None, ge=2, description="most products with the curvature in an update (hessian-free 50, saddle-free 30)"
+    )
+    curvature_share: float = Field(
+        1.0, gt=0, le=1, description="part of an update's batches whose curvature is taken; at least one"
+    )
+    structural_damping: float = Field(
+        0.0, ge=0, description="hessian-free: how much a step that moves hidden states counts, times the damping"
+    )
 
     validate_every: int | None = Field(
         None, ge=1, description="updates between validations (each epoch; each tenth of a time limit too)"
@@ -58,6 +77,9 @@ class Settings(BaseModel):
     )
     tensorboard: bool = Field(False, description="also write TensorBoard events into the run folder")
 
+
+SECOND_ORDER = ("hessian-free", "saddle-free")
+"""Optimizers that take curvature."""
 
 S = TypeVar("S", bound=Settings)
 

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def interrupt(path: Path, settings: Settings, given: Problem, at: int, number: i
     """Train until a signal arrives in the middle of an update of the first epoch."""
     batches = Interrupted(at, number)
     with pytest.raises(Stopped) as caught:
-        tiny.fit(path, settings, Problem(given.model, given.loss, lambda epoch: batches, given.validate))
+        tiny.fit(path, settings, replace(given, batches=lambda epoch: batches))
     assert caught.value.number == number
 
 

@@ -10,7 +10,7 @@ from recurra.cells import CELLS
 from recurra.layers import Recurrent
 from recurra.metrics.score import Score
 from recurra.training.loop import train
-from recurra.training.problem import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 from recurra.training.run_folder import RunFolder
 from recurra.training.settings import Settings
 
@@ -46,6 +46,13 @@ def squared_error(model: nn.Module, batch: tuple[Tensor, Tensor], state: Any) ->
     return Loss(value, value.detach(), y.numel(), state)
 
 
+def apart(model: nn.Module, batch: tuple[Tensor, Tensor], state: Any) -> Form:
+    """The same, outputs and loss apart."""
+    x, y = batch
+    predicted, state = model(x, state)
+    return Form(predicted, lambda outputs: (outputs - y).square().mean(), 1.0, y.numel(), state)
+
+
 def problem(cell: str = "lstm", *, dropout: float = 0.0, seed: int = 0) -> Problem:
     torch.manual_seed(seed)
     data = windows()
@@ -55,7 +62,7 @@ def problem(cell: str = "lstm", *, dropout: float = 0.0, seed: int = 0) -> Probl
         error = squared_error(model, tuple(part.to(parameter.dtype) for part in data[-1]), None)
         return Score("error", error.mean.item(), "units", False, "tiny")
 
-    return Problem(Network(cell, dropout), squared_error, lambda epoch: data, validate)
+    return Problem(Network(cell, dropout), squared_error, lambda epoch: data, validate, apart)
 
 
 def record(**more: Any) -> dict[str, Any]:

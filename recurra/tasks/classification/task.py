@@ -1,6 +1,7 @@
 """Classification: from labelled sequences to a model that gives a whole sequence a label, or several."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from recurra.tasks.classification.scoring import (
     scores,
 )
 from recurra.tasks.sources import Sources
-from recurra.training.loop import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 
 __all__ = [
     "Config",
@@ -101,10 +102,15 @@ def problem(config: Config, data: Cases, model: nn.Module) -> Problem:
         nats = cross_entropy(data.dev, found, data.meaning.multilabel)
         return Score("cross-entropy", nats, "nats/case", False, "dev")
 
-    return Problem(model, _loss, batches, validate)
+    return Problem(model, _loss, batches, validate, _form)
 
 
 def _loss(model: Any, batch: tuple[Batch, Tensor], state: State | None) -> Loss:
     (x, lengths), targets = batch
     value = model.loss(x, lengths, targets)
     return Loss(value, value.detach(), len(x), None)
+
+
+def _form(model: Any, batch: tuple[Batch, Tensor], state: State | None) -> Form:
+    (x, lengths), targets = batch
+    return Form(model(x, lengths), partial(model.cost, targets=targets), 1.0, len(x), None)

@@ -19,7 +19,7 @@ from recurra.tasks.sources import Sources
 from recurra.tasks.translation.learning import learning
 from recurra.tasks.translation.reading import Pairs
 from recurra.tasks.translation.scoring import perplexity
-from recurra.training.loop import Problem
+from recurra.training.problem import Problem
 
 __all__ = [
     "Config",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from recurra.data.tokens import Corpus, read_corpus
 from recurra.data.vocabulary import load_vocabulary, save_vocabulary
@@ -23,7 +24,7 @@ from recurra.tasks.pictures import draw_run
 from recurra.tasks.pretraining import vocabulary_of
 from recurra.tasks.reading import reading
 from recurra.tasks.sources import Sources
-from recurra.training.loop import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
@@ -139,7 +140,10 @@ def problem(config: Config, corpus: Corpus, model: nn.Module) -> Problem:
     def loss(model: nn.Module, batch: Any, state: State | None) -> Loss:
         return _loss(config, model, batch, state)
 
-    return Problem(model, loss, lambda epoch: batches, validate)
+    def form(model: nn.Module, batch: Any, state: State | None) -> Form:
+        return _form(config, model, batch, state)
+
+    return Problem(model, loss, lambda epoch: batches, validate, form)
 
 
 @dataclass(frozen=True)
@@ -157,16 +161,36 @@ class _Batches:
 
 
 def _loss(config: Config, model: Any, batch: tuple[Tensor, Tensor, int], state: State | None) -> Loss:
-    inputs, targets, advance = batch
-    if advance == inputs.shape[1]:
-        hidden, state = model.hidden(inputs, state)
-    elif advance == 0:  # overlapping windows: the next one begins where this one does,
-        hidden, _ = model.hidden(inputs, state)
-    else:  # or inside it
-        first, state = model.hidden(inputs[:, :advance], state)
-        rest, _ = model.hidden(inputs[:, advance:], state)
-        hidden = torch.cat([first, rest], dim=1)
-    count = int((targets != IGNORED).sum())
-    divisor = float(count if config.loss_per == "token" else len(inputs))
+    hidden, state = _hidden(model, batch, state)
+    targets, count, divisor = _counted(config, batch)
     value = model.output.cross_entropy(hidden, targets, divisor=divisor)
     return Loss(value, value.detach() * divisor / count, count, state)
+
+
+def _form(config: Config, model: Any, batch: tuple[Tensor, Tensor, int], state: State | None) -> Form:
+    hidden, state = _hidden(model, batch, state)
+    targets, count, divisor = _counted(config, batch)
+
+    def loss(scores: Tensor) -> Tensor:
+        return cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum") / divisor
+
+    return Form(model.output(hidden), loss, divisor / count, count, state)
+
+
+def _hidden(model: Any, batch: tuple[Tensor, Tensor, int], state: State | None) -> tuple[Tensor, State]:
+    """What the softmax sees, and the state that the next window begins with."""
+    inputs, _, advance = batch
+    if advance == inputs.shape[1]:
+        return model.hidden(inputs, state)
+    if advance == 0:  # overlapping windows: the next one begins where this one does,
+        return model.hidden(inputs, state)[0], state
+    first, state = model.hidden(inputs[:, :advance], state)  # or inside it
+    rest, _ = model.hidden(inputs[:, advance:], state)
+    return torch.cat([first, rest], dim=1), state
+
+
+def _counted(config: Config, batch: tuple[Tensor, Tensor, int]) -> tuple[Tensor, int, float]:
+    """The targets, how many count, and what the sum of their losses is divided by."""
+    inputs, targets, _ = batch
+    count = int((targets != IGNORED).sum())
+    return targets, count, float(count if config.loss_per == "token" else len(inputs))

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from recurra.data.programs import Level
 from recurra.errors import BadInput
@@ -22,7 +23,7 @@ from recurra.tasks.program_execution.presentation import present, report
 from recurra.tasks.program_execution.problems import SIZE, Batch, TrainingBatches, goal, part, promoted
 from recurra.tasks.program_execution.scoring import Data, character_accuracy, evaluate, leading, make_data
 from recurra.tasks.sources import Sources
-from recurra.training.loop import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 
 __all__ = [
     "Config",
@@ -105,13 +106,25 @@ def problem(config: Config, data: Data, model: nn.Module) -> Problem:
         value = model.loss(*batch, divisor=float(characters))  # type: ignore[operator]
         return Loss(value, value.detach(), characters, None)
 
+    def form(model: nn.Module, batch: Batch, state: State | None) -> Form:
+        characters = int((batch.wanted != IGNORED).sum())
+
+        def loss(scores: Tensor) -> Tensor:
+            wanted = batch.wanted.flatten()
+            return cross_entropy(scores.flatten(0, 1), wanted, ignore_index=IGNORED, reduction="sum") / characters
+
+        return Form(model.language_model(batch.tokens)[0], loss, 1.0, characters, None)  # type: ignore[operator]
+
     def validate(model: Executor) -> Score:
         found = leading(model, data, "dev")
         if config.curriculum in ("naive", "combined"):
             _promote(model, config)
         return found
 
-    return Problem(model, loss, lambda epoch: TrainingBatches(executor, config, epoch), validate)  # type: ignore[arg-type]
+    def batches(epoch: int) -> TrainingBatches:
+        return TrainingBatches(executor, config, epoch)
+
+    return Problem(model, loss, batches, validate, form)  # type: ignore[arg-type]
 
 
 def _promote(model: Executor, config: Config) -> None:

@@ -13,6 +13,7 @@ from recurra.data.sentences import find_layout
 from recurra.data.text import TextSource
 from recurra.data.token_store import Labels, Part, read_labels, read_part
 from recurra.errors import BadInput
+from recurra.metrics.score import Score
 from recurra.models.tagger import Sentences, Tagger
 from recurra.recurrence.state import State
 from recurra.tasks.sources import Sources
@@ -24,7 +25,7 @@ from recurra.tasks.tagging.network import build_network
 from recurra.tasks.tagging.prediction import predict
 from recurra.tasks.tagging.presentation import present, report
 from recurra.tasks.tagging.scoring import Data, evaluate
-from recurra.training.loop import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 
 __all__ = [
     "Config",
@@ -126,7 +127,16 @@ def problem(config: Config, data: Data, model: nn.Module) -> Problem:
         value = tagger.loss(given, tags) / tokens
         return Loss(value, value.detach(), tokens, None)
 
-    return Problem(model, loss, batches, lambda model: evaluate(model, data, "dev")[0])  # type: ignore[arg-type]
+    def form(model: nn.Module, batch: tuple[Sentences, Tensor], state: State | None) -> Form:
+        given, tags = batch
+        tokens = int(given.lengths.sum())
+        return Form(model(given), lambda e: Tagger.cost(e, given, tags) / tokens, 1.0, tokens, None)
+
+    def validate(model: Tagger) -> Score:
+        return evaluate(model, data, "dev")[0]
+
+    alone = model.crf is None  # a CRF's own weights are part of its loss
+    return Problem(model, loss, batches, validate, form if alone else None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

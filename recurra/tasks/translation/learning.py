@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Callable
 
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
 from recurra.data.buckets import Buckets
 from recurra.metrics.score import Score
+from recurra.models.cross_entropy import IGNORED
 from recurra.models.translator import Translator
 from recurra.recurrence.state import State
 from recurra.tasks.translation.batches import Batch, TrainingBatches
 from recurra.tasks.translation.reading import Part
-from recurra.training.loop import Loss, Problem
+from recurra.training.problem import Form, Loss, Problem
 from recurra.training.settings import Settings
 
 
@@ -46,4 +50,18 @@ def learning(
         value = model.loss(*batch[:5], own=batch.own, smoothing=smoothing, divisor=float(tokens))
         return Loss(value, value.detach(), tokens, None)
 
-    return Problem(model, loss, batches, validate)  # type: ignore[arg-type]
+    def form(model: Translator, batch: Batch, state: State | None) -> Form:
+        tokens = int(batch.lengths.sum())
+
+        def loss(scores: Tensor) -> Tensor:
+            wanted = batch.wanted.flatten()
+            found = cross_entropy(
+                scores.flatten(0, 1), wanted, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+            )
+            return found / tokens
+
+        scores = model.scores(batch.source, batch.source_lengths, batch.given, batch.lengths, own=batch.own)
+        return Form(scores, loss, 1.0, tokens, None)
+
+    plain = model.decoder.pointer is None  # what is copied is added to probabilities
+    return Problem(model, loss, batches, validate, form if plain else None)  # type: ignore[arg-type]

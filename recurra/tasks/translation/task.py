@@ -18,7 +18,7 @@ from recurra.tasks.translation.reading import Pairs, Sides, read_in_parts, read_
 from recurra.tasks.translation.reranking import rerank
 from recurra.tasks.translation.scoring import answers, evaluate, perplexity, score
 from recurra.tasks.translation.search import Search
-from recurra.training.loop import Problem
+from recurra.training.problem import Problem
 from recurra.training.run_folder import RunFolder
 
 __all__ = [
