@@ -21,6 +21,7 @@ from recurra.training.machine import check_machine, default_type, make_fabric, p
 from recurra.training.memory import keeping_freed_memory
 from recurra.training.not_finite import bad_weights, first_bad_number
 from recurra.training.optimizers import build_optimizer
+from recurra.training.penalties.applied import Penalties
 from recurra.training.problem import Loss, Problem
 from recurra.training.progress import Moment, Progress, Speed, reporting
 from recurra.training.run_folder import RunFolder
@@ -95,6 +96,7 @@ class _Run:
         self.request, self.progress = request, progress
         self.fabric = make_fabric(pick_device(settings.device), settings.precision)
         self.parameters = [p for p in problem.model.parameters() if p.requires_grad]
+        self.penalties = Penalties(problem.model, settings.regularize)
         optimizer = build_optimizer(self.parameters, settings)
         self.objective, self.optimizer = self.fabric.setup(_Objective(problem), optimizer)
         self.position = Position()
@@ -144,8 +146,10 @@ class _Run:
         attempts = []
         for batch in self.fabric.to_device(group):
             attempts.append(partial(self._attempt, batch, self.state, random_state()))
-            loss = self.objective(batch, self.state)
+            with self.penalties.watching():
+                loss = self.objective(batch, self.state)
             self.fabric.backward(loss.value / len(group))
+            self.penalties.add_gradients(len(group))
             self._check_finite(loss, attempts[-1])
             self.state = None if loss.state is None else detach(loss.state)
             mean = loss.mean.item()
@@ -156,6 +160,7 @@ class _Run:
         if not norm.isfinite():
             self._stop_not_finite(f"gradient of update {position.update + 1}", *attempts)
         self._step(gradients, clip_factor(norm, settings))
+        self.penalties.after_step(self.rate)
         position.update += 1
 
     def _step(self, gradients: list[Tensor], factor: float) -> None:
