@@ -16,6 +16,19 @@ class Settings(BaseModel):
     cell: str = Field("lstm", description="recurrence of every layer")
     hidden_size: int = Field(256, ge=1, description="units of every layer")
     layers: int = Field(1, ge=1, description="recurrent layers")
+    start: Literal["default", "orthogonal", "identity", "rotations"] = Field(
+        "default",
+        description="how recurrent weights begin, each gate's square block: as the cell's own, or as such a matrix",
+    )
+    start_scale: float = Field(1.0, gt=0, description="what the matrix of --start is multiplied by")
+    forget_bias: float | None = Field(
+        None, description="what the biases of gates that keep the past begin at (else as the cell's own)"
+    )
+    lag: int | None = Field(
+        None,
+        ge=2,
+        description="steps to remember over, where known: gates begin spread up to it (chrono initialisation)",
+    )
 
     batch_size: int = Field(32, ge=1, description="sequences per update")
     epochs: int = Field(10, ge=1, description="passes over the training part")

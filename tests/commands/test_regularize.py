@@ -64,3 +64,17 @@ def test_a_comparison_refuses_it_before_any_model_is_trained(refused, text, tmp_
     words = ("--models", "lstm,min-gru", "--out", tmp_path / "out", "--regularize", "recurrent:l1=1", *TINY)
     assert "the model has no such weights" in refused("compare", "language-model", text, *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_start_is_taken_and_one_that_the_cell_cannot_take_is_refused(recurra, refused, text, tmp_path):
+    words = ("fit", "language-model", text, "--out", tmp_path / "out", *TINY, "--no-baselines")
+    assert "--start identity: MinGRU: has no square matrix" in refused(
+        *words, "--cell", "min-gru", "--start", "identity"
+    )
+    assert "unknown value of --start 'orthogonall'; did you mean 'orthogonal'?" in refused(
+        *words, "--start", "orthogonall"
+    )
+    assert not (tmp_path / "out").exists()
+    assert recurra(*words, "--start", "orthogonal", "--lag", "10")[0] == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())["config"]
+    assert config["start"] == "orthogonal" and config["lag"] == 10
