@@ -168,4 +168,6 @@ def _fit(
     if finished:
         print("this run had finished; nothing was left to do", file=sys.stderr)
     print_scores(run.final_scores(), json=json)
+    for line in run.sparsity():
+        print(line, file=sys.stderr)
     print(run.path, file=sys.stderr)

@@ -4,7 +4,7 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 from pydantic import BaseModel, ValidationError
 
 from recurra.errors import BadInput, Stopped, unknown
@@ -15,6 +15,7 @@ app = App(
     help="Learn from sequences with recurrent networks: train, score, sample, compare, explain.",
     version=lambda: version("recurra"),
     version_flags=["--version"],
+    default_parameter=Parameter(negative_iterable=()),
 )
 app.command("recurra.commands.fit:app", name="fit", help="Train a model and leave a run folder.")
 app.command("recurra.commands.evaluate:evaluate", name="evaluate", help="Score a run, with baselines beside it.")

@@ -14,6 +14,7 @@ from recurra.tasks.charts import draw_score_by_size, draw_score_by_time
 from recurra.tasks.run import Run, fit
 from recurra.tasks.sources import Names, Sources
 from recurra.tasks.task import Task, load_task
+from recurra.training.penalties.applied import Penalties
 from recurra.training.settings import make_settings
 
 FORMAT = 1
@@ -150,7 +151,9 @@ def _rehearse(module: Task, options: Sequence[Options], read: Any) -> None:
     """Refuse, before any network has been trained, whatever its own run would refuse at its start."""
     for each in options:
         config = make_settings(module.Config, each)
-        module.problem(config, read, module.build(config, read))
+        model = module.build(config, read)
+        module.problem(config, read, model)
+        Penalties(model, config.regularize)
 
 
 def _folder(path: Path, record: dict[str, Any], *, resume: bool) -> Path:

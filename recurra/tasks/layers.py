@@ -5,8 +5,9 @@ from typing import Any, Literal
 from torch import nn
 
 from recurra.cells import CELLS
-from recurra.errors import unknown
-from recurra.layers import Bidirectional, Recurrent, Stack
+from recurra.errors import BadInput, unknown
+from recurra.layers import Bidirectional, Recurrent, Stack, starts
+from recurra.layers.roles import recurrent_layers
 from recurra.training.settings import Settings
 
 Direction = Literal["both", "forward"]
@@ -26,14 +27,53 @@ def make_cells(config: Settings, input_size: int) -> list[Any]:
 
 
 def make_cell(config: Settings, input_size: int) -> Any:
-    """The cell of a configuration.
+    """The cell of a configuration, its weights begun as that says.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: there is none of that name, or it cannot begin so.
     """
     if config.cell not in CELLS:
         raise unknown("cell", config.cell, CELLS)
-    return CELLS[config.cell](input_size, config.hidden_size)
+    cell = CELLS[config.cell](input_size, config.hidden_size)
+    start_cell(cell, config)
+    return cell
+
+
+def start_cell(cell: nn.Module, config: Settings) -> None:
+    """Let a cell's weights begin as a configuration says.
+
+    Raises:
+        BadInput: the cell has no such weights, or options contradict each other.
+    """
+    matrix = {"orthogonal": starts.orthogonal, "identity": starts.identity, "rotations": starts.rotations}
+    if config.start == "default" and config.start_scale != 1:
+        raise BadInput(f"--start-scale {config.start_scale:g}: the cell's own start has no scale; name another --start")
+    if config.lag is not None and config.forget_bias is not None:
+        raise BadInput(f"--lag {config.lag} sets the biases of gates too; leave out --forget-bias")
+    option = ""
+    try:
+        if config.start != "default":
+            option = f"--start {config.start}"
+            matrix[config.start](cell, config.start_scale)
+        if config.forget_bias is not None:
+            option = f"--forget-bias {config.forget_bias:g}"
+            starts.forget_bias(cell, config.forget_bias)
+        if config.lag is not None:
+            option = f"--lag {config.lag}"
+            starts.chrono(cell, config.lag)
+    except BadInput as error:
+        raise BadInput(f"{option}: {error}; leave it out, or choose another --cell") from error
+
+
+def start_uniformly(model: nn.Module, config: Settings, initial_range: float | None) -> None:
+    """Let all weights begin uniform within plus and minus a range, where one is given, but those of which the
+    configuration says more."""
+    if initial_range is None:
+        return
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, -initial_range, initial_range)
+    for layer in recurrent_layers(model):
+        start_cell(layer.cell, config)
 
 
 def make_layers(config: Settings, input_size: int, direction: Direction, dropout: nn.Module) -> tuple[Stack, int]:

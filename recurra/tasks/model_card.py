@@ -4,13 +4,14 @@ from typing import Any
 
 from recurra.files import write_text
 from recurra.metrics.score import Score
+from recurra.training.penalties.weights import zeros_described
 from recurra.training.run_folder import RunFolder
 
 
 def write_model_card(folder: RunFolder) -> None:
     """Write ``README.md`` from the folder's configuration and scores."""
     record, scores = folder.record, folder.scores()
-    settings = "\n".join(f"| {name} | {value} |" for name, value in record["config"].items() if value is not None)
+    settings = "\n".join(f"| {name} | {value} |" for name, value in record["config"].items() if value not in (None, []))
     rows = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
     data = f"| file | sha256 |\n|---|---|\n{rows}" if rows else "Drawn by the task itself."
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
@@ -18,6 +19,7 @@ def write_model_card(folder: RunFolder) -> None:
     if "quantized" in record:
         source = record["quantized"]["from"]
         command += f"\nThe weights of its recurrent layers were then rounded to int8, from {source}.\n"
+    sparsity = f"\n{zeros_described(scores['zeros']).capitalize()}.\n" if "zeros" in scores else ""
     write_text(
         folder.path / "README.md",
         f"""# {folder.path.name}: {record["task"]}
@@ -30,7 +32,7 @@ def write_model_card(folder: RunFolder) -> None:
 | model | part | score | value | measured on |
 |---|---|---|---|---|
 {_score_rows(scores)}
-
+{sparsity}
 ## Data
 
 {data}

@@ -22,6 +22,8 @@ from recurra.tasks.sources import Names, Sources
 from recurra.tasks.task import load_task
 from recurra.training.loop import train
 from recurra.training.machine import check_machine, own_threads, pick_device
+from recurra.training.penalties.applied import Penalties
+from recurra.training.penalties.weights import zeros, zeros_described
 from recurra.training.run_folder import RunFolder
 from recurra.training.second_order.updates import check_second_order
 from recurra.training.settings import Settings, make_settings
@@ -105,7 +107,11 @@ class Run:
     def report(self, *data: str, split: str = "test") -> list[str]:
         """What there is to see beyond the scores of :meth:`evaluate`: pictures, and what the model got most wrong."""
         where, part = self._to_score(data, split)
-        return self.task.report(self, where, part) if self.able("report") else []
+        return self.sparsity() + (self.task.report(self, where, part) if self.able("report") else [])
+
+    def sparsity(self) -> list[str]:
+        """The share of zeros among the weights of each group, where weights were regularized."""
+        return [zeros_described(self.scores["zeros"])] if "zeros" in self.scores else []
 
     def _to_score(self, data: tuple[str, ...], split: str) -> tuple[Any, str]:
         if split not in ("dev", "test"):
@@ -225,6 +231,7 @@ def fit(
         model = module.build(config, read)
         problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
         check_second_order(problem, config)
+        Penalties(model, config.regularize)  # refuses what the model does not have
         folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
         module.keep(read, folder.path)
         train(problem, config, folder)
@@ -242,6 +249,7 @@ def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
         {
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "seconds": run.folder.metrics()[-1]["seconds"],
+            **({"zeros": zeros(model)} if run.config.regularize else {}),
             "scores": {part: [score.to_json() for score in scores] for part, scores in parts.items()},
             "baselines": {name: [score.to_json() for score in scores] for name, scores in others.items()},
         },

@@ -1,6 +1,6 @@
 """Learning methods for any model and any loop, and the package's own loop.
 
-    from recurra.training import HessianFree, SaddleFreeNewton
+    from recurra.training import HessianFree, SaddleFreeNewton, GradientFlow, proximal_step, weight_penalties
 
 Names are imported when they are first used.
 """
@@ -9,12 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recurra.training.penalties.gradient_flow import GradientFlow as GradientFlow
+    from recurra.training.penalties.weights import proximal_step as proximal_step
+    from recurra.training.penalties.weights import weight_penalties as weight_penalties
+    from recurra.training.search.evolution import Evolution as Evolution
+    from recurra.training.search.guessing import RandomGuessing as RandomGuessing
     from recurra.training.second_order.hessian_free import HessianFree as HessianFree
     from recurra.training.second_order.saddle_free import SaddleFreeNewton as SaddleFreeNewton
 
 _HOMES = {
+    "Evolution": "recurra.training.search.evolution",
+    "GradientFlow": "recurra.training.penalties.gradient_flow",
     "HessianFree": "recurra.training.second_order.hessian_free",
+    "RandomGuessing": "recurra.training.search.guessing",
     "SaddleFreeNewton": "recurra.training.second_order.saddle_free",
+    "proximal_step": "recurra.training.penalties.weights",
+    "weight_penalties": "recurra.training.penalties.weights",
 }
 
 __all__ = [*_HOMES]

@@ -12,6 +12,7 @@ from recurra.recurrence.state import State, detach, tensors
 from recurra.training.checkpoint import random_state, restore_random_state
 from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
 from recurra.training.optimizers import build_optimizer
+from recurra.training.penalties.applied import Penalties
 from recurra.training.problem import Loss, Problem
 from recurra.training.settings import Settings
 from recurra.training.update import BadNumber, Outcome
@@ -23,6 +24,7 @@ class FirstOrder:
     def __init__(self, problem: Problem, settings: Settings, fabric: Fabric) -> None:
         self._settings, self._fabric = settings, fabric
         self._parameters = [p for p in problem.model.parameters() if p.requires_grad]
+        self._penalties = Penalties(problem.model, settings.regularize)
         optimizer = build_optimizer(self._parameters, settings)
         self.objective, wrapped = fabric.setup(_Objective(problem), optimizer)
         self.optimizer: optim.Optimizer = wrapped
@@ -33,8 +35,10 @@ class FirstOrder:
         attempts, means, items = [], [], 0
         for batch in self._fabric.to_device(list(group)):
             attempts.append(partial(self._attempt, batch, state, random_state()))
-            loss = self.objective(batch, state)
+            with self._penalties.watching():
+                loss = self.objective(batch, state)
             self._fabric.backward(loss.value / len(group))
+            self._penalties.add_gradients(len(group))
             check_finite(loss.mean, loss.state, attempts[-1])
             state = None if loss.state is None else detach(loss.state)
             means.append(loss.mean.item())
@@ -44,6 +48,7 @@ class FirstOrder:
         if not norm.isfinite():
             raise BadNumber("gradient of", *attempts)
         self._step(gradients, clip_factor(norm, self._settings), rate)
+        self._penalties.after_step(rate)
         return Outcome(means, items, state)
 
     def backward(self, loss: Tensor) -> None:

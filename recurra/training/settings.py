@@ -1,10 +1,11 @@
 """What every ``fit`` can be told. A task's own configuration adds its fields to these."""
 
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from recurra.errors import BadInput, unknown
+from recurra.training.penalties.options import listed, parsed
 
 
 class Settings(BaseModel):
@@ -15,6 +16,19 @@ class Settings(BaseModel):
     cell: str = Field("lstm", description="recurrence of every layer")
     hidden_size: int = Field(256, ge=1, description="units of every layer")
     layers: int = Field(1, ge=1, description="recurrent layers")
+    start: Literal["default", "orthogonal", "identity", "rotations"] = Field(
+        "default",
+        description="how recurrent weights begin, each gate's square block: as the cell's own, or as such a matrix",
+    )
+    start_scale: float = Field(1.0, gt=0, description="what the matrix of --start is multiplied by")
+    forget_bias: float | None = Field(
+        None, description="what the biases of gates that keep the past begin at (else as the cell's own)"
+    )
+    lag: int | None = Field(
+        None,
+        ge=2,
+        description="steps to remember over, where known: gates begin spread up to it (chrono initialisation)",
+    )
 
     batch_size: int = Field(32, ge=1, description="sequences per update")
     epochs: int = Field(10, ge=1, description="passes over the training part")
@@ -36,7 +50,14 @@ class Settings(BaseModel):
     ] = Field("adamw", description="update rule; the last two take curvature as well (docs/learning.md)")
     learning_rate: float = Field(2e-3, gt=0, description="the rate before the schedule changes it")
     momentum: float = Field(0.9, gt=0, lt=1, description="of momentum, nesterov and, until it is stuck, saddle-free")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty (decoupled in adamw)")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty of all there is (decoupled in adamw)")
+    regularize: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(parsed)] = Field(
+        (),
+        description="a penalty NAME=STRENGTH or GROUP:NAME=STRENGTH, as often as wanted: gradient-flow (errors that "
+        "vanish or grow), l1, truncated, group-in, group-out (weights go to zero, or units do), l2 (the same as "
+        "--weight-decay, but of a group, or of all weights but biases, and apart from the update rule); groups: input, "
+        "recurrent, bias, embedding, output, or a pattern of names",
+    )
     schedule: Literal["constant", "cosine", "plateau", "step"] = Field(
         "cosine", description="how the rate falls; cosine reaches zero at the end of the epochs or of the time limit"
     )
@@ -99,6 +120,8 @@ def make_settings(kind: type[S], options: dict[str, Any]) -> S:
 def explain_invalid(error: ValidationError, kind: type[BaseModel]) -> BadInput:
     """The first thing wrong, in one line that names the option as the command line spells it."""
     first = error.errors()[0]
+    if isinstance(cause := first.get("ctx", {}).get("error"), BadInput):
+        return cause
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return unknown("option", name, kind.model_fields)

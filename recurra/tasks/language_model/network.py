@@ -22,7 +22,7 @@ from recurra.layers import (
 )
 from recurra.models.language_model import LanguageModel
 from recurra.tasks.language_model.config import Config
-from recurra.tasks.layers import make_cells
+from recurra.tasks.layers import make_cells, start_uniformly
 from recurra.tasks.pretraining import start_from
 from recurra.training.gradients import proportional
 from recurra.training.machine import pick_device
@@ -51,7 +51,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
             len(vocabulary), window=config.window, embedding_size=embedding_size, hidden_size=config.hidden_size
         )
         window.embedding.sparse = _touched_rows_suffice(config)
-        _start_weights(window, config)
+        start_uniformly(window, config, config.initial_range)
         return window
     cells = make_cells(config, embedding_size)
     _check_options(config, embedding_size, cells)
@@ -65,7 +65,7 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         cutoffs=_cutoffs(config, vocabulary, cells[-1].output_size),
     )
     model.embedding.sparse = _touched_rows_suffice(config) and not config.tied
-    _start_weights(model, config)
+    start_uniformly(model, config, config.initial_range)
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
     if config.grown_from is not None:
@@ -133,12 +133,6 @@ def _touched_rows_suffice(config: Config) -> bool:
 
 def _dropout(config: Config) -> nn.Module:
     return VariationalDropout(config.dropout) if config.variational else Dropout(config.dropout)
-
-
-def _start_weights(model: nn.Module, config: Config) -> None:
-    if config.initial_range is not None:
-        for parameter in model.parameters():
-            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
 
 
 def _start_embedding(embedding: nn.Embedding, config: Config, vocabulary: Vocabulary) -> None:

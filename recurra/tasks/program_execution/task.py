@@ -14,7 +14,7 @@ from recurra.models.cross_entropy import IGNORED
 from recurra.models.executor import Executor
 from recurra.models.language_model import LanguageModel
 from recurra.recurrence.state import State
-from recurra.tasks.layers import make_layers
+from recurra.tasks.layers import make_layers, start_uniformly
 from recurra.tasks.program_execution.baselines import baselines, prepare_baselines
 from recurra.tasks.program_execution.config import Config
 from recurra.tasks.program_execution.contenders import contender, count
@@ -86,9 +86,7 @@ def build(config: Config, data: Data | None = None) -> Executor:
     dropout = Dropout(config.dropout)
     layers, output_size = make_layers(config, config.embedding_size, "forward", dropout)
     model = Executor(LanguageModel(SIZE, config.embedding_size, layers, output_size, dropout=dropout))
-    if config.initial_range is not None:
-        for parameter in model.parameters():
-            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
+    start_uniformly(model, config, config.initial_range)
     return model
 
 

@@ -13,7 +13,7 @@ from recurra.layers.attention import AdditiveAttention, DotAttention
 from recurra.models.encoder_decoder import Bridge, Decoder, Encoder
 from recurra.models.pointer import Pointer
 from recurra.models.translator import Translator
-from recurra.tasks.layers import make_layers
+from recurra.tasks.layers import make_layers, start_uniformly
 from recurra.tasks.pretraining import start_from
 from recurra.tasks.translation.config import Config
 from recurra.tasks.translation.reading import Side, Sides
@@ -52,9 +52,7 @@ def build_network(config: Config, sides: Sides) -> Translator:
     )
     bridge = Bridge(2 * memory_size, written.initial_state(1)) if config.bridge == "learnt" else None
     model = Translator(encoder, decoder, bridge)
-    if config.initial_range is not None:
-        for parameter in model.parameters():
-            nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
+    start_uniformly(model, config, config.initial_range)
     for side, embedding, file in (
         (sides.source, encoder.embedding, config.source_vectors),
         (sides.target, decoder.embedding, config.target_vectors),
