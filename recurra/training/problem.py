@@ -43,9 +43,14 @@ class Problem:
         loss: of a batch, from the state that the batch before left (None at the start of an epoch).
         batches: of an epoch by its number; the same for the same number.
         validate: the score that chooses the best weights; ``model`` is in evaluation mode and without gradients.
+        solved: whether the last validation found nothing left to learn. Weights of which that holds are better than any
+            others, and when it was first so is in the records of the run.
+        ends_solved: whether training ends then.
     """
 
     model: nn.Module
     loss: Callable[[nn.Module, Any, State | None], Loss]
     batches: Callable[[int], Batches]
     validate: Callable[[nn.Module], Score]
+    solved: Callable[[], bool] = lambda: False
+    ends_solved: bool = False
