@@ -32,7 +32,7 @@ SAMPLE = 500
 def spike_delays(lag: int = 10) -> Problem:
     """How long after the last one a spike comes: F or F + 1 steps, ten times; asked at every spike but the first.
 
-    Solved: at most 1 % of the sequences have a delay that is nearer to the wrong one.
+    Solved: at most 1 % of the sequences have a delay that is nearer to the wrong one. (This limit is ours.)
 
     Source: Gers, Schraudolph and Schmidhuber (2002), JMLR 3, "measuring spike delays", with I(n) in {0, 1}.
     """
@@ -59,6 +59,7 @@ def timed_spikes(lag: int = 10) -> Problem:
     """When to spike: F steps after the last spike where 0 is read meanwhile, F + 1 where 1 is; ten intervals.
 
     The net's own spikes are not shown to it. Solved: at most 1 % of the sequences have a spike too many or too few.
+    (This limit is ours.)
 
     Source: Gers, Schraudolph and Schmidhuber (2002), JMLR 3, "generating timed spikes", with I(n) in {0, 1}.
     """

@@ -22,7 +22,7 @@ EACH = 256
 """Sequences of each lag."""
 
 SHOWN = 4
-"""Cells whose states are drawn: those that move most."""
+"""Units whose states are drawn."""
 
 BITS = 12
 """Places of a stream at which Elman draws the error."""
@@ -112,19 +112,21 @@ def _ticks(lags: Sequence[int]) -> list[int]:
 
 
 def _draw_states(path: Path, model: SequencePredictor, problem: Problem) -> Path:
-    """The cells that move most over the string of the largest n in training."""
+    """The units that count most: one way while a is read, and back while b is. The string has training's largest n."""
     assert problem.strings is not None
     examples = problem.strings([problem.lag])
     states = _states(model, examples)
-    moving = np.argsort(-states.std(0))[:SHOWN]
+    there, back = states[problem.lag] - states[0], states[2 * problem.lag] - states[problem.lag]
+    counting = np.argsort(there * back)[:SHOWN]
     steps = len(states)
     with chart(path, width=8.0) as axes:
-        for cell, colour in zip(moving, COLOURS, strict=False):
-            axes.plot(states[:, cell], color=colour, label=f"unit {cell}", marker="." if steps < 60 else "")
+        for unit, colour in zip(counting, COLOURS, strict=False):
+            axes.plot(states[:, unit], color=colour, label=f"unit {unit}", marker="." if steps < 60 else "")
         letters = "Sabc"
         for letter, begin in enumerate([0, *range(1, steps, problem.lag)]):
             axes.axvline(begin, color=GREY, linewidth=0.8)
             axes.annotate(letters[letter], (begin, 1.01), xycoords=("data", "axes fraction"), color="dimgrey")
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("step")
         axes.set_ylabel("state of the first layer")
         axes.set_title(f"Counting: {problem.name}, n = {problem.lag}", loc="left", pad=16)
