@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recurra.data.problems import PROBLEMS
 from recurra.recurrence.aten import POINTWISE
 from recurra.recurrence.operations import OPERATIONS
 
@@ -36,6 +37,11 @@ def test_what_a_page_shows_is_what_happens(page, tables, monkeypatch):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile("\n" * line + match["code"], str(page), "exec"), space)
         assert printed.getvalue().strip() == (match["shown"] or "").strip(), f"line {line + 1}"
+
+
+def test_the_table_of_problems_has_all_of_them():
+    text = (ROOT / "docs" / "problems.md").read_text()
+    assert sorted(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == sorted(PROBLEMS)
 
 
 FOLDER = ROOT / "recurra" / "recurrence"

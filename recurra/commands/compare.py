@@ -1,7 +1,7 @@
 """``recurra compare TASK DATA --models … --out FOLDER``: one command for each task, as of ``recurra fit``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -14,15 +14,18 @@ from recurra.commands.options import (
     Json,
     LanguageModelOptions,
     NoData,
+    ProblemName,
     ProgramExecutionOptions,
     Resume,
+    SweptProblem,
+    SweptProblemOptions,
     TaggingOptions,
     Test,
     TestPair,
     TranslationOptions,
     next_free,
 )
-from recurra.commands.output import print_comparison
+from recurra.commands.output import print_comparison, print_table
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
@@ -30,6 +33,9 @@ from recurra.tasks.program_execution.config import Config as ProgramExecutionCon
 from recurra.tasks.tagging.config import Config as TaggingConfig
 from recurra.tasks.translation.config import Config as TranslationConfig
 from recurra.training.settings import Settings
+
+if TYPE_CHECKING:
+    from recurra.tasks.comparison import Comparison
 
 app = App(name="compare", help="Train several models under one budget.")
 
@@ -124,6 +130,32 @@ def dialogue(
     _compare("dialogue", data, models, out, dev, test, resume, json, config)
 
 
+@app.command(name="problem")
+def problem(
+    name: ProblemName,
+    /,
+    *,
+    models: Annotated[
+        str, Parameter(help="Names with commas between them: trivial, optimal, window or window-N, and any cell.")
+    ],
+    lag: Annotated[
+        str | None, Parameter(help="One lag for all; or a range as 10:400, of lags each about twice the one before.")
+    ] = None,
+    out: Out = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: SweptProblemOptions = SweptProblem(),  # noqa: B008 (frozen)
+) -> None:
+    """Train networks on the same problem for the same time at every lag, and say which were solved how soon."""
+    from recurra.tasks.problem.lags import at_lags, read_lags, table
+
+    names = [model.strip() for model in models.split(",")]
+    listed = names if lag is None else at_lags(names, read_lags(lag))
+    found = _compare("problem", (name,), ",".join(listed), out, None, None, resume, json, config)
+    if lag is not None and not json:
+        print_table(*table(found.results, found.failed))
+
+
 @app.command(name="program-execution")
 def program_execution(
     *data: NoData,
@@ -147,7 +179,7 @@ def _compare(
     resume: bool,
     json: bool,
     config: Settings,
-) -> None:
+) -> "Comparison":
     from recurra.tasks.comparison import compare
 
     given = {name: getattr(config, name) for name in config.model_fields_set}
@@ -156,3 +188,4 @@ def _compare(
     place = out or (usual if resume else next_free(usual))
     found = compare(task, *data, models=names, out=place, dev=dev, test=test, resume=resume, **given)
     print_comparison(found, json=json)
+    return found

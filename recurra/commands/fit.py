@@ -16,6 +16,8 @@ from recurra.commands.options import (
     LanguageModelOptions,
     NoData,
     OutFolder,
+    ProblemName,
+    ProblemOptions,
     ProgramExecutionOptions,
     Resume,
     TaggingOptions,
@@ -27,6 +29,7 @@ from recurra.commands.output import print_scores
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.problem.config import Config as ProblemConfig
 from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
 from recurra.tasks.sources import Named
 from recurra.tasks.tagging.config import Config as TaggingConfig
@@ -131,6 +134,24 @@ def dialogue(
     A tenth is kept apart for --dev, and for --test, where not given.
     """
     _fit("dialogue", data, out, dev, test, resume, baselines, json, config)
+
+
+@app.command(name="problem")
+def problem(
+    name: ProblemName,
+    /,
+    *,
+    out: OutFolder,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: ProblemOptions = ProblemConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to bridge a lag, to count or to time: the problems that recurrent networks have been tried on since 1990.
+
+    Sequences are drawn as they are needed. Training ends once the problem is solved by its paper's own criterion.
+    """
+    _fit("problem", (name,), out, None, None, resume, baselines, json, config)
 
 
 @app.command(name="program-execution")

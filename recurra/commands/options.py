@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
+from recurra.tasks.problem.config import Config as ProblemConfig
 from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
 from recurra.tasks.translation.config import Config as TranslationConfig
@@ -22,6 +23,9 @@ Data = Annotated[str, Parameter(help="Files, folders, or one set of those that `
 NoData = Annotated[str, Parameter(show=False)]
 """Of a task that makes its own: what is given nevertheless is refused by name."""
 
+ProblemName = Annotated[
+    str, Parameter(help="One of the problems that docs/problems.md lists: adding, anbn, temporal-order …")
+]
 Dev = Annotated[str | None, Parameter(help="File to choose the best weights by (else cut from DATA).")]
 Test = Annotated[str | None, Parameter(help="File to report on (else cut from DATA).")]
 DevPair = Annotated[
@@ -39,6 +43,16 @@ Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
 ClassificationOptions = Annotated[ClassificationConfig, Parameter(name="*")]
 DialogueOptions = Annotated[DialogueConfig, Parameter(name="*")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
+
+
+class SweptProblem(ProblemConfig):
+    """Those of a comparison, which has the lag with its models."""
+
+    lag: Annotated[int | None, Parameter(parse=False)] = None
+
+
+ProblemOptions = Annotated[ProblemConfig, Parameter(name="*")]
+SweptProblemOptions = Annotated[SweptProblem, Parameter(name="*")]
 ProgramExecutionOptions = Annotated[ProgramExecutionConfig, Parameter(name="*")]
 TaggingOptions = Annotated[TaggingConfig, Parameter(name="*")]
 TranslationOptions = Annotated[TranslationConfig, Parameter(name="*")]
@@ -78,6 +92,7 @@ for each in (
     ClassificationConfig,
     DialogueConfig,
     LanguageModelConfig,
+    ProblemConfig,
     ProgramExecutionConfig,
     TaggingConfig,
     TranslationConfig,

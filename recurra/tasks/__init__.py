@@ -4,6 +4,7 @@ TASKS = {
     "classification": "recurra.tasks.classification.task",
     "dialogue": "recurra.tasks.dialogue.task",
     "language-model": "recurra.tasks.language_model.task",
+    "problem": "recurra.tasks.problem.task",
     "program-execution": "recurra.tasks.program_execution.task",
     "tagging": "recurra.tasks.tagging.task",
     "translation": "recurra.tasks.translation.task",

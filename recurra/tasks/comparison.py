@@ -32,6 +32,7 @@ class Result:
         seconds: of training, validations included; of counting, for an n-gram.
         scores: on the parts "dev" and "test", the one to look at first leading.
         curve: seconds of training and the validation score then, in ``unit``; none where nothing was trained.
+        solved: seconds of training after which a validation first found the task solved, where one did.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Result:
     scores: dict[str, list[Score]]
     curve: list[tuple[float, float]] = field(default_factory=list)
     unit: str = ""
+    solved: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,13 @@ class Comparison:
         write_text(self.path / "comparison.json", json.dumps(self.to_json(), indent=1) + "\n")
 
     def draw(self) -> list[Path]:
-        """Draw the score against the time of training, and against the number of parameters."""
+        """Draw the score against the time of training, and against the number of parameters; or what the task draws."""
         if not self.results:
             return []
+        task = load_task(self.record["task"])
+        own = task.draw_comparison(self.path, self.results) if hasattr(task, "draw_comparison") else []
+        if own:
+            return own
         unit = next((result.unit for result in self.results if result.curve), self.results[0].scores["dev"][0].unit)
         curves = {result.name: result.curve or _point(result, unit) for result in self.results}
         curves = {name: points for name, points in curves.items() if points}  # some have no score in that unit
@@ -106,8 +112,7 @@ def compare(
     module = load_task(task)
     contenders = _contenders(module, models, options)
     options = {**BUDGET, **options}
-    sources = Sources.named(data, dev, test)
-    sources.check_task(task)
+    sources = Sources.of(task, data, dev, test)
     shared = make_settings(module.Config, options)
     read = module.read(sources, shared)
     _rehearse(module, [{**options, **own} for own in contenders.values() if own is not None], read)
@@ -196,7 +201,8 @@ def _train(comparison: Comparison, name: str, sources: Sources, options: Options
     scores = {part: [Score(**score) for score in found] for part, found in run.scores["scores"].items()}
     validations = [record for record in run.folder.metrics() if "validation" in record]
     curve = [(record["seconds"], record["validation"]) for record in validations]
-    return Result(name, run.scores["parameters"], run.scores["seconds"], scores, curve, validations[-1]["unit"])
+    unit, solved = validations[-1]["unit"], run.scores.get("solved", {}).get("seconds")
+    return Result(name, run.scores["parameters"], run.scores["seconds"], scores, curve, unit, solved)
 
 
 def _count(module: Task, name: str, read: Any) -> Result:

@@ -48,8 +48,8 @@ def start_cell(cell: nn.Module, config: Settings) -> None:
     matrix = {"orthogonal": starts.orthogonal, "identity": starts.identity, "rotations": starts.rotations}
     if config.start == "default" and config.start_scale != 1:
         raise BadInput(f"--start-scale {config.start_scale:g}: the cell's own start has no scale; name another --start")
-    if config.lag is not None and config.forget_bias is not None:
-        raise BadInput(f"--lag {config.lag} sets the biases of gates too; leave out --forget-bias")
+    if config.chrono is not None and config.forget_bias is not None:
+        raise BadInput(f"--chrono {config.chrono} sets the biases of gates too; leave out --forget-bias")
     option = ""
     try:
         if config.start != "default":
@@ -58,9 +58,9 @@ def start_cell(cell: nn.Module, config: Settings) -> None:
         if config.forget_bias is not None:
             option = f"--forget-bias {config.forget_bias:g}"
             starts.forget_bias(cell, config.forget_bias)
-        if config.lag is not None:
-            option = f"--lag {config.lag}"
-            starts.chrono(cell, config.lag)
+        if config.chrono is not None:
+            option = f"--chrono {config.chrono}"
+            starts.chrono(cell, config.chrono)
     except BadInput as error:
         raise BadInput(f"{option}: {error}; leave it out, or choose another --cell") from error
 

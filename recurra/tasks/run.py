@@ -82,7 +82,10 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """What ``scores.json`` holds: parameters, seconds, scores by part, baselines by name."""
+        """What ``scores.json`` holds: parameters, seconds, scores by part, baselines by name.
+
+        Where a task can be solved, and a validation found that it was: ``solved``, the first one's update and seconds.
+        """
         return self.folder.scores()
 
     def final_scores(self) -> dict[str, list[Score]]:
@@ -119,8 +122,7 @@ class Run:
         if not data:
             return self.data, split
         if self._other is None or self._other[0] != data:
-            sources = Sources.named(data, None, None)
-            sources.check_task(self.task_name)
+            sources = Sources.of(self.task_name, data, None, None)
             read = self.task.read_test(sources, self.config, self.path)
             self._other = data, read
         return self._other[1], "test"
@@ -213,8 +215,7 @@ def fit(
         Stopped: a signal asked to stop; everything is saved.
     """
     module = load_task(task)
-    sources = Sources.named(data, dev, test)
-    sources.check_task(task)
+    sources = Sources.of(task, data, dev, test)
     sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
         run = load(out)
@@ -250,11 +251,18 @@ def _finish(run: Run, data: Any, model: nn.Module, baselines: bool) -> Run:
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "seconds": run.folder.metrics()[-1]["seconds"],
             **({"zeros": zeros(model)} if run.config.regularize else {}),
+            **_first_solved(run.folder),
             "scores": {part: [score.to_json() for score in scores] for part, scores in parts.items()},
             "baselines": {name: [score.to_json() for score in scores] for name, scores in others.items()},
         },
     )
     return show(run)
+
+
+def _first_solved(folder: RunFolder) -> dict[str, Any]:
+    """Update and seconds of the first validation that found the task solved, where there is one."""
+    first = next((record for record in folder.metrics() if record.get("solved")), None)
+    return {"solved": {name: first[name] for name in ("update", "seconds")}} if first else {}
 
 
 def show(run: Run) -> Run:

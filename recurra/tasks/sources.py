@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from recurra.data.catalogue import DATASETS, find_dataset, locate
+from recurra.data.problems import PROBLEMS
 from recurra.errors import BadInput, unknown
 
 Named = str | tuple[str, ...]
@@ -23,6 +24,22 @@ class Sources(BaseModel):
     train: tuple[str, ...]
     dev: Named | None = None
     test: Named | None = None
+
+    @classmethod
+    def of(cls, task: str, train: Sequence[str | Path], dev: Names | None, test: Names | None) -> "Sources":
+        """The sources that a task was given; those of "problem" are names of what it draws.
+
+        Raises:
+            BadInput: as of :meth:`named`; or a set is meant for another task, or there is no such problem.
+        """
+        if task == "problem":
+            for name in map(str, train):
+                if name not in PROBLEMS:
+                    raise unknown("problem", name, PROBLEMS)
+            return cls(train=tuple(map(str, train)), dev=_settle_all(dev), test=_settle_all(test))
+        sources = cls.named(train, dev, test)
+        sources.check_task(task)
+        return sources
 
     @classmethod
     def named(cls, train: Sequence[str | Path], dev: Names | None, test: Names | None) -> "Sources":

@@ -1,7 +1,7 @@
 """What the module of a task holds, and how it is found by its name."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ from recurra.training.problem import Problem
 from recurra.training.settings import Settings
 
 if TYPE_CHECKING:
+    from recurra.tasks.comparison import Result
     from recurra.tasks.run import Run
 
 
@@ -67,6 +68,9 @@ class Task(Protocol):
 
     def count(self, name: str, data: Any) -> tuple[int, float, dict[str, list[Score]]]:
         """Parameters, seconds, and scores by part of a contender without weights to train."""
+
+    def draw_comparison(self, path: Path, results: "Sequence[Result]") -> list[Path]:
+        """Draw what a comparison of this task shows, into its folder; nothing where the usual charts say it."""
 
     def sample(self, run: "Run", **options: Any) -> Iterator[str]:
         """New sequences from the model."""

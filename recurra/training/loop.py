@@ -43,6 +43,7 @@ class Position:
     validations: int = 0
     without_gain: int = 0
     best: dict[str, Any] | None = None
+    solved: bool = False
     loss: float | None = None
     plateau: Plateau = field(default_factory=Plateau)
 
@@ -176,16 +177,18 @@ class _Run:
                 )
         model.train()
         best = Score(**position.best) if position.best else None
-        improved = best is None or score.better_than(best)
+        solved = self.problem.solved()
+        improved = best is None or solved > position.solved or (solved == position.solved and score.better_than(best))
         if improved:
-            position.best = score.to_json()
+            position.best, position.solved = score.to_json(), solved
             self.folder.save_weights(model.state_dict())
         position.validations += 1
         position.without_gain = 0 if improved else position.without_gain + 1
         position.plateau.after_validation(improved, self.settings)
         position.seconds = time.monotonic() - self._started
         self._speed.pause()
-        self._record({"validation": score.value, "unit": score.unit, "best": improved})
+        found = {"validation": score.value, "unit": score.unit, "best": improved}
+        self._record(found | ({"solved": True} if solved else {}))
         self.progress.note(
             f"update {position.update}: validation {score.value:.4f} {score.unit}{' (best so far)' if improved else ''}"
         )
@@ -217,7 +220,8 @@ class _Run:
         position, settings = self.position, self.settings
         impatient = settings.early_stopping is not None and position.without_gain >= settings.early_stopping
         out_of_time = settings.time_limit is not None and position.seconds >= settings.time_limit
-        return position.epoch >= settings.epochs or out_of_time or impatient
+        enough = position.solved and self.problem.ends_solved
+        return position.epoch >= settings.epochs or out_of_time or impatient or enough
 
     def _save(self) -> None:
         position = self.position

@@ -61,6 +61,9 @@ class Problem:
         batches: of an epoch by its number; the same for the same number.
         validate: the score that chooses the best weights; ``model`` is in evaluation mode and without gradients.
         form: of a batch, as ``loss``, for updates with curvature; None where the loss has no such form.
+        solved: whether the last validation found nothing left to learn. Weights of which that holds are better than any
+            others, and when it was first so is in the records of the run.
+        ends_solved: whether training ends then.
     """
 
     model: nn.Module
@@ -68,3 +71,5 @@ class Problem:
     batches: Callable[[int], Batches]
     validate: Callable[[nn.Module], Score]
     form: Callable[[nn.Module, Any, State | None], Form] | None = None
+    solved: Callable[[], bool] = lambda: False
+    ends_solved: bool = False

@@ -24,10 +24,10 @@ class Settings(BaseModel):
     forget_bias: float | None = Field(
         None, description="what the biases of gates that keep the past begin at (else as the cell's own)"
     )
-    lag: int | None = Field(
+    chrono: int | None = Field(
         None,
         ge=2,
-        description="steps to remember over, where known: gates begin spread up to it (chrono initialisation)",
+        description="steps to remember over, where known: gates begin spread from 1 to so many (chrono initialisation)",
     )
 
     batch_size: int = Field(32, ge=1, description="sequences per update")

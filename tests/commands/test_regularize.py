@@ -75,6 +75,6 @@ def test_a_start_is_taken_and_one_that_the_cell_cannot_take_is_refused(recurra, 
         *words, "--start", "orthogonall"
     )
     assert not (tmp_path / "out").exists()
-    assert recurra(*words, "--start", "orthogonal", "--lag", "10")[0] == 0
+    assert recurra(*words, "--start", "orthogonal", "--chrono", "10")[0] == 0
     config = json.loads((tmp_path / "out" / "config.json").read_text())["config"]
     assert config["start"] == "orthogonal" and config["lag"] == 10

@@ -15,7 +15,7 @@ SMALL = {"hidden_size": 6, "layers": 2}
 
 @pytest.mark.parametrize("direction", ["forward", "both"])
 def test_every_layer_and_direction(direction):
-    config = Config(**SMALL, start="orthogonal", start_scale=2.0, lag=30)
+    config = Config(**SMALL, start="orthogonal", start_scale=2.0, chrono=30)
     layers, _ = make_layers(config, 5, direction, torch.nn.Identity())
     found = [weight for weight in weights_by_role(layers) if weight.role == "recurrent"]
     assert len(found) == 4 * 2 * (1 + (direction == "both"))
@@ -40,8 +40,8 @@ def test_a_range_for_all_weights_leaves_what_begins_otherwise():
     [
         ({"cell": "min-gru", "start": "orthogonal"}, "--start orthogonal: MinGRU: has no square matrix"),
         ({"cell": "elman", "forget_bias": 1.0}, "--forget-bias 1: Elman: has no gate that keeps"),
-        ({"cell": "irnn", "lag": 20}, "--lag 20: IRNN: has no gate that keeps"),
-        ({"lag": 20, "forget_bias": 1.0}, "--lag 20 sets the biases of gates too; leave out --forget-bias"),
+        ({"cell": "irnn", "chrono": 20}, "--chrono 20: IRNN: has no gate that keeps"),
+        ({"chrono": 20, "forget_bias": 1.0}, "--chrono 20 sets the biases of gates too; leave out --forget-bias"),
         ({"start_scale": 0.9}, "--start-scale 0.9: the cell's own start has no scale"),
     ],
 )

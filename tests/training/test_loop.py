@@ -452,3 +452,26 @@ def test_an_epoch_without_batches_is_an_error_not_an_endless_loop(tmp_path: Path
     given = tiny.problem()
     with pytest.raises(ValueError, match="at least one batch"):
         tiny.fit(tmp_path / "run", Settings(), Problem(given.model, given.loss, lambda epoch: [], given.validate))
+
+
+class Solving:
+    """Scores that say when a problem is solved: the scores get worse, and it is solved at some validations."""
+
+    def __init__(self, solved: set[int]) -> None:
+        self.solved, self.seen = solved, 0
+        self.problem = replace(tiny.problem(), validate=self.validate, solved=lambda: self.seen in self.solved)
+
+    def validate(self, model: nn.Module) -> Score:
+        self.seen += 1
+        return Score("error", 1.0 + self.seen, "units", False, "tiny")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_solved_weights_are_the_best_and_may_end_training(tmp_path: Path, ends: bool) -> None:
+    settings = Settings(epochs=5, validate_every=1)
+    solving = Solving({3, 4})
+    tiny.fit(tmp_path / "run", settings, replace(solving.problem, ends_solved=ends))
+    records = [record for record in RunFolder.open(tmp_path / "run").metrics() if "validation" in record]
+    assert [record["update"] for record in records if record["best"]] == [1, 3]
+    assert [record["update"] for record in records if record.get("solved")] == ([3] if ends else [3, 4])
+    assert len(records) == (3 if ends else 5 * tiny.WINDOWS)

@@ -20,7 +20,9 @@ from recurra.training.second_order.saddle_free import SaddleFreeNewton
 from recurra.training.settings import SECOND_ORDER, Settings
 from recurra.training.update import BadNumber, Outcome
 
-TASKS = "language-model, classification, tagging with --output softmax, program-execution, translation, dialogue"
+TASKS = (
+    "language-model, classification, tagging with --output softmax, program-execution, translation, dialogue, problem"
+)
 """Whose losses have a Gauss–Newton form."""
 
 
