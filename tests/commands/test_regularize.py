@@ -77,4 +77,4 @@ def test_a_start_is_taken_and_one_that_the_cell_cannot_take_is_refused(recurra, 
     assert not (tmp_path / "out").exists()
     assert recurra(*words, "--start", "orthogonal", "--chrono", "10")[0] == 0
     config = json.loads((tmp_path / "out" / "config.json").read_text())["config"]
-    assert config["start"] == "orthogonal" and config["lag"] == 10
+    assert config["start"] == "orthogonal" and config["chrono"] == 10
