@@ -22,11 +22,10 @@ from recurra.tasks.sources import Names, Sources
 from recurra.tasks.task import load_task
 from recurra.training.loop import train
 from recurra.training.machine import check_machine, own_threads, pick_device
-from recurra.training.penalties.applied import Penalties
 from recurra.training.penalties.weights import zeros, zeros_described
 from recurra.training.run_folder import RunFolder
-from recurra.training.second_order.updates import check_second_order
 from recurra.training.settings import Settings, make_settings
+from recurra.training.updates import check_update
 
 
 class Run:
@@ -231,8 +230,7 @@ def fit(
     with own_threads(config):
         model = module.build(config, read)
         problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
-        check_second_order(problem, config)
-        Penalties(model, config.regularize)  # refuses what the model does not have
+        check_update(problem, config)
         folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
         module.keep(read, folder.path)
         train(problem, config, folder)

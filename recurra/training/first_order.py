@@ -26,7 +26,7 @@ class FirstOrder:
         self._parameters = [p for p in problem.model.parameters() if p.requires_grad]
         self._penalties = Penalties(problem.model, settings.regularize)
         optimizer = build_optimizer(self._parameters, settings)
-        self.objective, wrapped = fabric.setup(_Objective(problem), optimizer)
+        self.objective, wrapped = fabric.setup(Objective(problem), optimizer)
         self.optimizer: optim.Optimizer = wrapped
 
     def make(self, group: Sequence[Any], state: State | None, rate: float) -> Outcome:
@@ -70,7 +70,7 @@ class FirstOrder:
         return self.objective(batch, state).value
 
 
-class _Objective(nn.Module):
+class Objective(nn.Module):
     """Model and loss as one module, so that Fabric's wrapper (devices, precision) goes around both."""
 
     def __init__(self, problem: Problem) -> None:

@@ -15,7 +15,6 @@ from recurra.metrics.score import Score
 from recurra.recurrence.state import State, map_state, tensors
 from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
 from recurra.training.denormals import flushing_denormals
-from recurra.training.first_order import FirstOrder
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keeping_freed_memory
 from recurra.training.not_finite import bad_weights, first_bad_number
@@ -23,10 +22,10 @@ from recurra.training.problem import Problem
 from recurra.training.progress import Moment, Progress, Speed, reporting
 from recurra.training.run_folder import RunFolder
 from recurra.training.schedule import Plateau, learning_rate
-from recurra.training.second_order.updates import SecondOrder
-from recurra.training.settings import SECOND_ORDER, Settings
+from recurra.training.settings import Settings
 from recurra.training.signals import StopRequest, stop_requests
-from recurra.training.update import BadNumber, Update
+from recurra.training.update import BadNumber
+from recurra.training.updates import build_update
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 UPDATES_BETWEEN_RECORDS = 50
@@ -83,8 +82,7 @@ class _Run:
         self.problem, self.settings, self.folder = problem, settings, folder
         self.request, self.progress = request, progress
         self.fabric = make_fabric(pick_device(settings.device), settings.precision)
-        kind = SecondOrder if settings.optimizer in SECOND_ORDER else FirstOrder
-        self.updates: Update = kind(problem, settings, self.fabric)
+        self.updates = build_update(problem, settings, self.fabric)
         self.position = Position()
         self.rate = settings.learning_rate
         self.state: State | None = None

@@ -47,7 +47,13 @@ class Settings(BaseModel):
         "adamw",
         "hessian-free",
         "saddle-free",
-    ] = Field("adamw", description="update rule; the last two take curvature as well (docs/learning.md)")
+        "guessing",
+        "evolution",
+    ] = Field(
+        "adamw",
+        description="update rule; hessian-free and saddle-free take curvature as well, guessing and evolution no "
+        "gradients (docs/learning.md)",
+    )
     learning_rate: float = Field(2e-3, gt=0, description="the rate before the schedule changes it")
     momentum: float = Field(0.9, gt=0, lt=1, description="of momentum, nesterov and, until it is stuck, saddle-free")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty of all there is (decoupled in adamw)")
@@ -79,6 +85,12 @@ class Settings(BaseModel):
     structural_damping: float = Field(
         0.0, ge=0, description="hessian-free: how much a step that moves hidden states counts, times the damping"
     )
+    spread: float = Field(
+        1.0,
+        gt=0,
+        description="guessing: weights lie within plus and minus this; evolution: their first deviation",
+    )
+    population: int | None = Field(None, ge=2, description="evolution: draws in an update (4 + 3 ln of all weights)")
 
     validate_every: int | None = Field(
         None, ge=1, description="updates between validations (each epoch; each tenth of a time limit too)"
@@ -101,6 +113,9 @@ class Settings(BaseModel):
 
 SECOND_ORDER = ("hessian-free", "saddle-free")
 """Optimizers that take curvature."""
+
+SEARCHES = ("guessing", "evolution")
+"""Optimizers without gradients."""
 
 S = TypeVar("S", bound=Settings)
 

@@ -113,7 +113,7 @@ class Evolution(Optimizer):
 
     def _vector(self) -> Any:
         with torch.no_grad():
-            return parameters_to_vector(self._parameters()).double().numpy()
+            return parameters_to_vector(self._parameters()).double().cpu().numpy()
 
     @torch.no_grad()
     def _put(self, weights: Any) -> None:

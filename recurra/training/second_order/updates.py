@@ -35,8 +35,6 @@ def check_second_order(problem: Problem, settings: Settings) -> None:
     if settings.optimizer not in SECOND_ORDER:
         return
     option = f"--optimizer {settings.optimizer}"
-    if settings.regularize:
-        raise BadInput(f"{option} takes no penalty besides --weight-decay; leave out --regularize")
     if problem.form is None:
         raise BadInput(f"{option}: this loss has no Gauss–Newton form; those of {TASKS} have (copying aside)")
     if settings.precision == "bfloat16":
