@@ -62,23 +62,19 @@ class GradientFlow:
                 "leave it out, or build the layer as recurra.Recurrent(cell)"
             )
         self._calls: list[_Call] = []
-        self._shadows = [
-            (layer, Recurrent(_Watched(layer.cell), initial_state=layer.initial_state, remember=layer.remember))
-            for layer in layers
-        ]
+        self._watched = [_watched(layer) for layer in layers]
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Within, every call and step of the model's layers is recorded, in place of those recorded before."""
         self._calls = []
-        for layer, shadow in self._shadows:
-            instead = {"forward": partial(self._call, layer, shadow), "step": partial(self._step, layer, shadow)}
-            vars(layer).update(instead)
+        for each in self._watched:
+            vars(each.layer).update(forward=partial(self._call, each), step=partial(self._step, each))
         try:
             yield
         finally:
-            for layer, _ in self._shadows:
-                del layer.forward, layer.step
+            for each in self._watched:
+                del each.layer.forward, each.layer.step
 
     def omega(self) -> Float[Tensor, ""]:
         """Ω of the calls that were watched; to be asked for once the loss's ``backward`` has run."""
@@ -87,28 +83,26 @@ class GradientFlow:
 
     def _call(
         self,
-        layer: Recurrent,
-        shadow: Recurrent,
+        watched: "_WatchedLayer",
         x: Float[Tensor, "B T I"],
         state: State | None = None,
         lengths: Int[Tensor, " B"] | None = None,
         reset: Bool[Tensor, "B T"] | None = None,
     ) -> tuple[Tensor, State]:
+        layer, shadow, record = watched
         if not torch.is_grad_enabled():
             return Recurrent.forward(layer, x, state, lengths, reset)
-        start = layer.initial_state(len(x)) if state is None else state
-        watched: Any = shadow.cell
-        watched.start = start
+        record.start = start = layer.initial_state(len(x)) if state is None else state
         outputs, last, states = shadow.trajectory(x, start, lengths, reset)
         before = map_state(lambda first, every: torch.cat([first.unsqueeze(1), every[:, :-1]], 1), start, states)
         linked = x.new_ones(x.shape[:2], dtype=torch.bool) if reset is None else ~reset
         linked[:, 0] &= any(leaf.requires_grad for leaf in tensors(start))
-        seen, before = _as_weights(watched.cell, (watched.seen, before))
-        self._calls.append(_Call(watched.cell, seen, before, watched.errors, linked))
+        seen, before = _as_weights(record.cell, (record.seen, before))
+        self._calls.append(_Call(record.cell, seen, before, record.errors, linked))
         return outputs, last
 
-    def _step(self, layer: Recurrent, shadow: Recurrent, x: Float[Tensor, "B I"], state: State) -> tuple[Tensor, State]:
-        outputs, last = self._call(layer, shadow, x.unsqueeze(1), state)
+    def _step(self, watched: "_WatchedLayer", x: Float[Tensor, "B I"], state: State) -> tuple[Tensor, State]:
+        outputs, last = self._call(watched, x.unsqueeze(1), state)
         return outputs.squeeze(1), last
 
 
@@ -119,8 +113,8 @@ class _Input(NamedTuple):
     moved: State
 
 
-class _Watched(nn.Module):
-    """A cell whose every state is moved by zeros: the gradient of a zero is the error at that state.
+class _Record:
+    """What a call of a layer leaves to be looked at. Apart from the cell, whose attributes a compiled loop relies on.
 
     Attributes:
         start: what the state of the next call begins as.
@@ -129,7 +123,6 @@ class _Watched(nn.Module):
     """
 
     def __init__(self, cell: nn.Module) -> None:
-        super().__init__()
         self.cell = cell
         self.start: State = None
         self.seen: Any = None
@@ -142,11 +135,34 @@ class _Watched(nn.Module):
         self.errors = map_state(lambda leaf: leaf.new_zeros(batch, steps, *leaf.shape[1:]).requires_grad_(), self.start)
         return _Input(self.seen, self.errors)
 
+
+class _Watched(nn.Module):
+    """A cell whose every state is moved by zeros: the gradient of a zero is the error at that state."""
+
+    def __init__(self, record: _Record) -> None:
+        super().__init__()
+        self.cell = record.cell
+        self.inputs = record.inputs
+
     def forward(self, x: _Input, state: State) -> tuple[Tensor, State]:
         output, new = reference.take_step(self.cell, x.x, state)
         moved = map_state(torch.add, new, x.moved)
         pairs = zip(tensors(new), tensors(moved), strict=True)
         return next((after for before, after in pairs if before is output), output), moved
+
+
+class _WatchedLayer(NamedTuple):
+    """A layer, the one that runs in its place, and what that leaves."""
+
+    layer: Recurrent
+    shadow: Recurrent
+    record: _Record
+
+
+def _watched(layer: Recurrent) -> _WatchedLayer:
+    record = _Record(layer.cell)
+    shadow = Recurrent(_Watched(record), initial_state=layer.initial_state, remember=layer.remember)
+    return _WatchedLayer(layer, shadow, record)
 
 
 class _Call(NamedTuple):

@@ -221,6 +221,21 @@ def test_the_masks_that_a_call_has_drawn_are_those_of_its_steps() -> None:
     assert watched(layer, x).item() == pytest.approx(0, abs=1e-24)
 
 
+def test_a_watched_layer_is_compiled_once() -> None:
+    layer = layer_of("lstm")
+    flow = GradientFlow(layer)
+    for _ in range(3):
+        with flow.watching():
+            outputs, _ = layer(torch.randn(ROWS, STEPS, INPUTS))
+        loss_of(outputs).backward()
+        flow.omega().backward()
+    (watched,) = flow._watched
+    (plan,) = watched.shadow.plans.found
+    with flow.watching():
+        layer(torch.randn(ROWS, STEPS, INPUTS))
+    assert watched.shadow.plans.found[0] is plan and plan.fault is None and plan.lowered is not None
+
+
 def test_no_error_no_penalty() -> None:
     layer = layer_of("lstm")
     flow = GradientFlow(layer)
@@ -243,6 +258,34 @@ def test_the_size_of_the_loss_does_not_matter(scale: float) -> None:
         (each * loss_of(outputs)).backward()
         found.append(flow.omega().item())
     assert found[0] == pytest.approx(found[1], rel=1e-4) and found[0] > 0
+
+
+def test_a_lag_is_learnt_that_descent_alone_does_not() -> None:
+    """The first of 20 symbols is to be named at the end, by a simple network whose errors vanish at first."""
+
+    def batch(rows: int) -> tuple[Tensor, Tensor]:
+        first, others = torch.randint(2, (rows, 1)), torch.randint(2, 4, (rows, 19))
+        return nn.functional.one_hot(torch.cat([first, others], 1), 4).double(), first[:, 0]
+
+    right = []
+    for strength in (0.0, 0.1):
+        torch.manual_seed(0)
+        layer, readout = Recurrent(CELLS["elman"](4, 30)), nn.Linear(30, 2)
+        nn.init.normal_(layer.get_parameter("cell.h.W_h"), std=0.1)
+        parameters = [*layer.parameters(), *readout.parameters()]
+        optimizer, flow = torch.optim.SGD(parameters, lr=0.05), GradientFlow(layer)
+        for _ in range(80):
+            x, first = batch(20)
+            optimizer.zero_grad()
+            with flow.watching():
+                outputs, _ = layer(x)
+            nn.functional.cross_entropy(readout(outputs[:, -1]), first).backward()
+            (strength * flow.omega()).backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+        x, first = batch(500)
+        right.append((readout(layer(x)[0][:, -1]).argmax(1) == first).double().mean().item())
+    assert right[0] < 0.6 and right[1] > 0.95
 
 
 @pytest.mark.parametrize("model", [nn.LSTM(2, 3), nn.Linear(2, 3), CRF(4)])

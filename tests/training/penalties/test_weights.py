@@ -115,16 +115,19 @@ def of_units(cell: nn.Module, name: str) -> Tensor:
 
 @pytest.mark.parametrize(("name", "dims"), [("group-out", (0, 1)), ("group-in", (0, 2))])
 def test_the_gates_of_a_unit_are_one_group(name: str, dims: tuple[int, int]) -> None:
-    model = Stack(Recurrent(LSTM(3, 4)), Recurrent(LSTM(4, 4)))
-    first = model.layers[0].cell
-    before, rest = of_units(first, "W_h"), of_units(first, "W_x")  # type: ignore[arg-type]
-    norms = before.square().sum(dims).sqrt()
-    strength = norms.median().item() / 16**0.5
-    proximal_step(weight_penalties(model, {f"layers.0.*W_h:{name}": strength}), rate=1.0)
-    kept = (1 - norms.median() / norms).clamp(min=0)
-    wanted = before * (kept.view(1, 1, 4) if name == "group-out" else kept.view(1, 4, 1))
-    torch.testing.assert_close(of_units(first, "W_h"), wanted)  # type: ignore[arg-type]
-    assert (kept == 0).sum() == 2 and torch.equal(of_units(first, "W_x"), rest)  # type: ignore[arg-type]
+    """In each layer by itself, and of the recurrent weights alone."""
+    cells = [LSTM(3, 4), LSTM(4, 4)]
+    model = Stack(*map(Recurrent, cells))
+    before, rest = [of_units(cell, "W_h") for cell in cells], [of_units(cell, "W_x") for cell in cells]
+    norms = [weights.square().sum(dims).sqrt() for weights in before]
+    least = torch.cat(norms).median()
+    proximal_step(weight_penalties(model, {f"layers.*W_h:{name}": least.item() / 16**0.5}), rate=1.0)
+    for cell, weights, own, others in zip(cells, before, norms, rest, strict=True):
+        kept = (1 - least / own).clamp(min=0)
+        wanted = weights * (kept.view(1, 1, 4) if name == "group-out" else kept.view(1, 4, 1))
+        torch.testing.assert_close(of_units(cell, "W_h"), wanted)
+        assert torch.equal(of_units(cell, "W_x"), others)
+    assert sum(int((own <= least).sum()) for own in norms) == 4
 
 
 def test_stacked_gates_are_groups_like_separate_ones() -> None:
