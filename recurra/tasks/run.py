@@ -134,9 +134,10 @@ class Run:
         """Refuse a verb that the run's task has no answer to.
 
         Raises:
-            BadInput: names what to use ``instead``.
+            BadInput: names what to use ``instead``, or evaluate where the task has no answer to that either.
         """
         if not self.able(verb):
+            instead = instead if self.able(instead) else "evaluate"
             raise BadInput(f"{self.path}: a run of {self.task_name} cannot {verb}; use recurra {instead}")
 
     def check_options(self, verb: str, options: Iterable[str]) -> None:

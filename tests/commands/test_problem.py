@@ -21,6 +21,8 @@ def test_from_a_name_to_pictures(recurra, tmp_path):
         "scores.png",
         "lags.png",
     ]
+    code, _, err = recurra("predict", tmp_path / "run", "-")
+    assert code == 2 and "a run of problem cannot predict; use recurra evaluate" in err
     code, out, _ = recurra("explain", tmp_path / "run")
     assert code == 0 and "one compiled loop" in out
 

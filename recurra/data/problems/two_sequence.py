@@ -31,13 +31,14 @@ TARGET_VARIANCE = 0.1
 def two_sequence_3a(lag: int = 100) -> Problem:
     """Whether the first three numbers are 1 or -1; noise of variance 0.2 follows, T to 1.1 T numbers in all.
 
-    Solved: no sequence has an absolute error of 0.2 or more, and the mean one is below 0.01 (the paper's ST2).
+    Solved: fewer than 1 in 256 sequences have an absolute error of 0.2 or more, and the mean one is below 0.01 (the
+    paper's ST2, of whose 256 test sequences none has).
 
     Source: Hochreiter and Schmidhuber (1997), Neural Computation 9, experiment 3a, after Bengio, Simard and Frasconi
     (1994).
     """
-    text = "no sequence has an absolute error of 0.2 or more, and the mean one is below 0.01"
-    return _problem("3a", lag, tolerance=0.2, criterion=Criterion(text, 0.0, 0.01))
+    text = "fewer than 1 in 256 sequences have an absolute error of 0.2 or more, and the mean one is below 0.01"
+    return _problem("3a", lag, tolerance=0.2, criterion=Criterion(text, 9 / 2560, 0.01))
 
 
 def two_sequence_3b(lag: int = 100) -> Problem:
