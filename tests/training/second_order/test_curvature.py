@@ -123,14 +123,16 @@ def test_a_loss_that_goes_past_the_outputs_is_refused() -> None:
         GaussNewton(one, one.first(), list(trainable(model).values()))
 
 
-def test_a_saturated_softmax_is_convex_to_rounding() -> None:
-    model = nn.Linear(3, 5)
-    x = 30 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("seed", range(5))
+def test_a_saturated_softmax_is_convex_to_rounding(seed: int) -> None:
+    """Along the direction that moves all scores alike its curvature is zero, computed as a little less at times."""
+    torch.manual_seed(seed)
+    model = nn.Linear(3, 50)
+    x = 30 * torch.randn(40, 3)
     y = model(x).argmax(1)
     one = Pass(model, lambda x: (model(x), lambda z: nn.functional.cross_entropy(z, y)), x)
     found = GaussNewton(one, one.first(), list(trainable(model).values()))
-    for _ in range(20):
-        found.product(torch.randn_like(found.gradient))
+    found.product(torch.ones_like(found.gradient))
 
 
 def test_a_linear_loss_and_a_linear_function_have_no_curvature() -> None:

@@ -12,7 +12,9 @@ from recurra.cells import CELLS
 from recurra.errors import BadInput, NotFinite
 from recurra.layers import Dropout, Recurrent
 from recurra.training import HessianFree
-from recurra.training.second_order.surroundings import overlapping
+from recurra.training.second_order.conjugate_gradients import Solution, conjugate_gradients
+from recurra.training.second_order.hessian_free import _gone_back
+from recurra.training.second_order.surroundings import Surroundings, overlapping
 
 
 class Point(nn.Module):
@@ -60,6 +62,31 @@ def test_least_squares_end_where_the_normal_equations_do(decay: float, precondit
     expected = torch.linalg.solve(x.T @ x / 40 + decay * torch.eye(5, dtype=x.dtype), x.T @ y / 40)
     torch.testing.assert_close(model.weight.detach().T, expected, rtol=1e-6, atol=1e-8)
     assert optimizer.param_groups[0]["damping"] < 0.02  # the quadratic foretells all
+
+
+def test_the_next_solution_begins_with_the_last() -> None:
+    """Beside conjugate gradients with the dense matrix of a quadratic."""
+    x, y = regression()
+    model = nn.Linear(5, 1, bias=False).double()
+    optimizer = HessianFree(model, damping=2.0, warm_start=0.8)
+    expected = torch.zeros(5, dtype=torch.float64)
+    for iterations in (50, 1):
+        optimizer.param_groups[0]["iterations"] = iterations
+        a = x.T @ x / 40 + optimizer.param_groups[0]["damping"] * torch.eye(5, dtype=x.dtype)
+        gradient = (x.T @ (x @ model.weight.detach().T - y) / 40).flatten()
+        solutions = conjugate_gradients(a.mv, -gradient, start=0.8 * expected, iterations=iterations)
+        expected = solutions[-1].x
+        optimizer.step([(x, y)], lambda batch: mean_squares(batch, model))
+        torch.testing.assert_close(optimizer.state[model.weight]["solution"].flatten(), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_it_goes_back_as_long_as_the_loss_falls() -> None:
+    point = Point(0.0)
+    around = Surroundings(point, [None], lambda batch: (point.place, lambda place: (place - 1).square().sum()))
+    places = [0.9, 0.2, 1.2, 3.0, 5.0]
+    found = [Solution(torch.tensor([x], dtype=torch.float64), -1.0, i) for i, x in enumerate(places)]
+    best, value = _gone_back(found, around)
+    assert best.x.item() == 1.2 and value == pytest.approx(0.04)  # what is better before a worse one is not seen
 
 
 def test_logistic_regression_ends_where_newtons_method_does() -> None:

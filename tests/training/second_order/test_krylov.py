@@ -35,6 +35,12 @@ def test_a_part_of_the_space_finds_the_extremes_and_holds_what_was_asked_for() -
     torch.testing.assert_close(found[[0, -1]], torch.tensor([-40.0, 50.0], dtype=found.dtype), rtol=1e-9, atol=0)
 
 
+def test_directions_stay_at_right_angles_over_thirteen_orders_of_magnitude() -> None:
+    a = symmetric(torch.logspace(-10, 3, 80, dtype=torch.float64).tolist())
+    basis, _ = krylov(lambda v: a @ v, torch.ones(80, dtype=torch.float64), 40)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(40, dtype=torch.float64), rtol=0, atol=1e-13)
+
+
 def test_it_ends_where_nothing_new_is_found() -> None:
     a = symmetric([2.0, -1.0, 0.0, 0.0, 0.0])
     first = torch.ones(5, dtype=torch.float64)

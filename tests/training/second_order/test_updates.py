@@ -26,7 +26,9 @@ SADDLE_FREE = {"optimizer": "saddle-free", "curvature_products": 4}
 
 def plain_loop(optimizer: HessianFree | SaddleFreeNewton, model: Any, accumulate: int) -> None:
     """Two epochs of windows, each from the state that the weights of its update leave after the window before."""
-    for _ in range(2):
+    for epoch in range(2):
+        if isinstance(optimizer, SaddleFreeNewton) and optimizer.first is not None:
+            optimizer.first.param_groups[0]["lr"] = 0.1 * 0.5**epoch
         state: Any = None
         windows = tiny.windows()
         for begin in range(0, len(windows), accumulate):
@@ -48,7 +50,7 @@ def plain_loop(optimizer: HessianFree | SaddleFreeNewton, model: Any, accumulate
     [
         {**HESSIAN_FREE, "damping": 0.1},
         {**HESSIAN_FREE, "accumulate": 4, "curvature_share": 0.5, "structural_damping": 0.3, "weight_decay": 0.01},
-        {**SADDLE_FREE, "accumulate": 2, "momentum": 0.5},
+        {**SADDLE_FREE, "accumulate": 2, "momentum": 0.5, "schedule": "step", "decay": 0.5, "decay_after": 1},
     ],
     ids=str,
 )
