@@ -68,6 +68,9 @@ class Task(Protocol):
     def count(self, name: str, data: Any) -> tuple[int, float, dict[str, list[Score]]]:
         """Parameters, seconds, and scores by part of a contender without weights to train."""
 
+    def fit_stream(self, *data: str | Path, out: str | Path, **options: Any) -> "Run":
+        """A run that learns online, from a stream that is read once; the other arguments are those of ``fit``."""
+
     def sample(self, run: "Run", **options: Any) -> Iterator[str]:
         """New sequences from the model."""
 

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recurra.errors import BadInput, NotFinite, Stopped
+from recurra.errors import NotFinite, Stopped
 from recurra.metrics.score import Score
 from recurra.recurrence.state import State, detach, map_state, tensors
-from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
+from recurra.training.checkpoint import Tree, random_state, restore_random_state
 from recurra.training.denormals import flushing_denormals
-from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
+from recurra.training.gradients import held_gradients
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keeping_freed_memory
 from recurra.training.not_finite import bad_weights, first_bad_number
-from recurra.training.optimizers import build_optimizer
+from recurra.training.optimizers import build_optimizer, update_weights
 from recurra.training.problem import Loss, Problem
 from recurra.training.progress import Moment, Progress, Speed, reporting
 from recurra.training.run_folder import RunFolder
@@ -155,18 +155,8 @@ class _Run:
         norm = nn.utils.get_total_norm(gradients)
         if not norm.isfinite():
             self._stop_not_finite(f"gradient of update {position.update + 1}", *attempts)
-        self._step(gradients, clip_factor(norm, settings))
+        update_weights(self.optimizer, gradients, norm, self.rate, settings)
         position.update += 1
-
-    def _step(self, gradients: list[Tensor], factor: float) -> None:
-        rate = self.rate
-        if proportional(self.settings) and self.settings.clip_value is None:
-            rate *= factor  # the same without a pass over the gradients
-        else:
-            clip_gradients(gradients, factor, self.settings)
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = rate
-        self.optimizer.step()
 
     def _attempt(self, batch: Any, state: State | None, generators: dict[str, Tensor]) -> Tensor:
         """The loss of a batch computed again."""
@@ -280,14 +270,8 @@ class _Run:
         self._saved = time.monotonic()
 
     def _restore(self) -> None:
-        saved = self.folder.load_checkpoint()
         torch.set_num_threads(self.folder.record.get("threads", torch.get_num_threads()))
-        if saved is not None:
-            try:
-                self._take_over(saved)
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                path, reason = self.folder.checkpoints()[-1], " ".join(str(error).split())
-                raise BadInput(f"{path}: not a checkpoint of this run ({reason}); {mend(path)}") from error
+        self.folder.resume(self._take_over)
         update = self.position.update
         self.folder.keep_metrics(lambda record: record["update"] <= update)
 

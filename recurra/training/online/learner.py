@@ -120,14 +120,16 @@ class Learner:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
-        self._flat, self._memory = saved["state"], dict(saved["memory"])
+        like = self._step.start(1)
+        self._flat = None if saved["state"] is None else saved["state"].to(like)
+        self._memory = {name: value.to(like) for name, value in saved["memory"].items()}
 
     def _begin(self, x: Any, rows: int) -> None:
         """The method for inputs like this one; begins where nothing was loaded."""
         if self._method is None:
             try:
                 self._method = self._plan(self._step, x)
-                with torch.no_grad():
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):  # the trial draws no signs of the stream's
                     self._method.advance(
                         self._method.zeros(1), map_state(lambda leaf: leaf[:1].detach(), x), self._step.start(1)
                     )

@@ -1,6 +1,6 @@
 """Which units of a state see which others of the step before, and which parameters: the zeros of the derivatives."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,6 @@ from torch import Tensor
 from recurra.recurrence.state import map_state
 from recurra.training.online.flat import FlatStep
 
-ROWS_AT_ONCE = 16
-"""Rows of a parameter that are followed side by side, each with a copy of it."""
-
 
 @dataclass(frozen=True)
 class Reach:
@@ -23,7 +20,7 @@ class Reach:
         units: H, where every tensor of the state is (B, H): unit j is feature j of each of them. None for other states.
         mixes: whether a unit sees any other of the step before. Where none does, the recurrence is element-wise.
         own: parameters of which every row (of their first axis) acts on one unit's new state alone, with that unit for
-            each row.
+            each row: row r has unit r mod H.
         others: all other parameters that the new state depends on; those that it does not depend on are nowhere.
     """
 
@@ -61,29 +58,32 @@ def find_reach(step: FlatStep, x: Any) -> Reach:
     if units is None:
         return Reach(None, True, {}, tuple(seen))
 
-    def among_units(unit: Tensor) -> Bool[Tensor, " H"]:
-        broken = torch.arange(units, device=start.device).repeat(len(step.shapes)) == unit
-        return touched({}, start.masked_fill(broken, torch.nan)).view(-1, units).any(0)
-
-    sees = torch.vmap(among_units, chunk_size=ROWS_AT_ONCE)(torch.arange(units, device=start.device))
-    mixes = bool((sees & ~torch.eye(units, dtype=torch.bool, device=start.device)).any())
-    own = {
-        name: found for name in seen if (found := _units_of(name, parameters[name], start, touched, units)) is not None
-    }
+    halves = list(_halves(units, start.device))
+    everyone = torch.arange(units, device=start.device).repeat(len(step.sizes))
+    mixes = any(
+        _leaves(half, touched({}, start.masked_fill(half[everyone], torch.nan)).view(-1, units)) for half in halves
+    )
+    own = {}
+    for name in seen:
+        value = parameters[name]
+        if value.dim() == 0 or len(value) % units:
+            continue
+        unit = torch.arange(len(value), device=value.device) % units  # gates that are stacked take turns
+        broken = (value.masked_fill(half[unit].view(-1, *[1] * (value.dim() - 1)), torch.nan) for half in halves)
+        found = (touched({name: other}, start).view(-1, units) for other in broken)
+        if not any(_leaves(half, each) for half, each in zip(halves, found, strict=True)):
+            own[name] = unit
     return Reach(units, mixes, own, tuple(name for name in seen if name not in own))
 
 
-def _units_of(
-    name: str, value: Tensor, start: Tensor, touched: Callable[[dict[str, Tensor], Tensor], Tensor], units: int
-) -> Tensor | None:
-    """The unit that each row of a parameter acts on; None where one acts on several."""
-    if value.dim() == 0:
-        return None
-    rows = torch.arange(len(value), device=value.device)
+def _halves(units: int, device: torch.device) -> Iterator[Bool[Tensor, " H"]]:
+    """Sets of units such that of any two units one set has the first without the second: a bit of their numbers."""
+    numbers = torch.arange(units, device=device)
+    for bit in range((units - 1).bit_length()):
+        one = (numbers >> bit) % 2 == 1
+        yield from (one, ~one)
 
-    def acts_on(row: Tensor) -> Tensor:
-        broken = (rows == row).view(-1, *[1] * (value.dim() - 1))
-        return touched({name: value.masked_fill(broken, torch.nan)}, start).view(-1, units).any(0)
 
-    found = torch.vmap(acts_on, chunk_size=ROWS_AT_ONCE)(rows)
-    return found.int().argmax(1) if bool((found.sum(1) <= 1).all()) else None
+def _leaves(half: Bool[Tensor, " H"], touched: Bool[Tensor, "K H"]) -> bool:
+    """Whether what began inside a set of units touches any outside it."""
+    return bool((touched.any(0) & ~half).any())

@@ -80,7 +80,8 @@ class Sensitivities:
             direct, A = vmap(self._by_states)(x, s)
             for name in self._whole:
                 J = memory[name]
-                found[name] = torch.baddbmm(direct[name].flatten(2), A, J.flatten(2)).view_as(J)
+                B = direct[name].reshape(*J.shape[:2], -1)
+                found[name] = torch.baddbmm(B, A, J.view(B.shape)).view(J.shape)
             if self._own:
                 kinds, units = len(self._step.sizes), self._step.sizes[0]
                 blocks = A.view(-1, kinds, units, kinds, units).diagonal(dim1=2, dim2=4)
@@ -102,7 +103,7 @@ class Sensitivities:
                 rows = g.view(len(g), J.shape[1], -1)[..., self._own[name]]
                 total = torch.einsum("bkr,bkrm->rm", rows, J.view(*J.shape[:3], -1))
             else:
-                total = torch.einsum("bs,bsm->m", g, J.flatten(2))
+                total = torch.einsum("bs,bsm->m", g, J.view(*J.shape[:2], -1))
             found[name] = total.view(J.shape[2:])
         return found
 

@@ -74,6 +74,39 @@ def test_units_that_an_identity_keeps_apart_for_now_do_mix():
     assert {value.shape[1] for value in learner.state_dict()["memory"].values()} == {UNITS}
 
 
+class Transposed(nn.Module):
+    """Element-wise, but for a weight that lets unit 2 see unit 1."""
+
+    def __init__(self, size: int, leak: bool) -> None:
+        super().__init__()
+        self.size, self.leak = size, leak
+        self.W = nn.Parameter(torch.randn(INPUTS, size))  # its columns are units, as in Keras
+        self.u = nn.Parameter(torch.rand(size))
+        self.w = nn.Parameter(torch.zeros(()))
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return torch.zeros(batch_size, self.size)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        seen = torch.nn.functional.pad(h[:, 1:2], (2, self.size - 3)) if self.leak else 0
+        return torch.tanh(x @ self.W + self.u * h + self.w * seen)
+
+
+@pytest.mark.parametrize("size", [3, 4, 7])
+@pytest.mark.parametrize("leak", [False, True])
+def test_one_unit_that_sees_another_is_found(size, leak):
+    torch.manual_seed(0)
+    cell, x = Transposed(size, leak), stream().float()
+    learner = rtrl(cell)
+    learner(x[:, 0])
+    kept = {name: value.shape[1] for name, value in learner.state_dict()["memory"].items()}
+    assert kept["cell.u"] == (size if leak else 1)
+    assert kept["cell.W"] == size  # known as the weights of every unit: exact, at the full price
+    expected, found = by_bptt(cell.double(), x.double()), online(rtrl, cell, x.double())
+    for parameter in expected:
+        torch.testing.assert_close(found[parameter], expected[parameter], rtol=1e-10, atol=1e-10)
+
+
 def test_weights_that_change_on_the_way_leave_the_past_as_it_was():
     """One linear unit: h = w h' + x has dh/dw = h' + w dh'/dw, with the w of each step."""
     cell = Elman(1, 1, activation="identity").double()
