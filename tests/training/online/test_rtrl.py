@@ -85,7 +85,7 @@ class Transposed(nn.Module):
         self.w = nn.Parameter(torch.zeros(()))
 
     def initial_state(self, batch_size: int) -> Tensor:
-        return torch.zeros(batch_size, self.size)
+        return self.W.new_zeros(batch_size, self.size)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         seen = torch.nn.functional.pad(h[:, 1:2], (2, self.size - 3)) if self.leak else 0
