@@ -34,15 +34,19 @@ class ByteStream:
         self._first = b""
 
     def wait(self) -> None:
-        """Until there are bytes; they come first then.
+        """Until there are two bytes, of which one can be predicted from the other; they come first then.
 
         Raises:
-            BadInput: the stream is empty.
+            BadInput: the stream ends before.
         """
-        self._first = next(filter(None, self._pieces), b"")
-        if self._first:
-            return
-        raise BadInput(f"{self.name}: nothing to learn from, it is empty; give a file or a pipe with text")
+        while len(self._first) < 2:
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise BadInput(
+                    f"{self.name}: ends after {len(self._first)} bytes, too few to predict one from another; "
+                    "give a file or a pipe with text"
+                )
+            self._first += piece
 
     def __iter__(self) -> Iterator[bytes]:
         """Pieces of at most 64 KiB, until the stream ends; an empty one where none came for a moment."""

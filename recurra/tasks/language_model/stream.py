@@ -71,7 +71,7 @@ def fit_stream(
         save_vocabulary(Bytes(), folder.path / "vocabulary.json")
         tally = learn_stream(learner, config, config.steps, folder, stream)
     if not tally.bytes:
-        raise BadInput(f"{stream.name}: one byte, and nothing to predict from it; give a longer stream")
+        raise BadInput(f"{stream.name}: nothing was learnt in {config.time_limit} s; use a longer --time-limit")
     _write_scores(folder, config, learner, tally, baselines)
     return show(Run(folder))
 
