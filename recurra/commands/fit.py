@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from recurra.commands.options import (
     ClassificationOptions,
     Data,
+    DataOrStream,
     Dev,
     DevPair,
     DialogueOptions,
@@ -26,6 +27,7 @@ from recurra.commands.options import (
     TranslationOptions,
 )
 from recurra.commands.output import print_scores
+from recurra.errors import unknown
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
@@ -43,7 +45,7 @@ Baselines = Annotated[bool, Parameter(help="Also score the models to beat.")]
 
 @app.command(name="language-model")
 def language_model(
-    *data: Data,
+    *data: DataOrStream,
     out: OutFolder,
     dev: Dev = None,
     test: Test = None,
@@ -56,6 +58,7 @@ def language_model(
 
     Text is plain UTF-8, gzip allowed. Without --dev and --test the last tenth of it is kept apart for them.
     """
+    _check_words(data)
     _fit("language-model", data, out, dev, test, resume, baselines, json, config)
 
 
@@ -168,6 +171,15 @@ def program_execution(
     Problems are drawn as they are needed; a hash keeps those of the training, dev and test parts apart.
     """
     _fit("program-execution", data, out, None, None, resume, baselines, json, config)
+
+
+def _check_words(data: tuple[str, ...]) -> None:
+    """Refuse options that do not exist: where "-" stands for standard input, they are taken for data too."""
+    shared = ("out", "dev", "test", "resume", "baselines", "no-baselines", "json", "help")
+    own = (name.replace("_", "-") for name in LanguageModelConfig.model_fields)
+    for word in data:
+        if word.startswith("-") and word != "-":
+            raise unknown("option", word, (f"--{name}" for name in (*shared, *own)))
 
 
 def _fit(

@@ -20,6 +20,14 @@ from recurra.tasks.translation.config import Config as TranslationConfig
 RunPath = Annotated[Path, Parameter(help="A run folder.")]
 OutFolder = Annotated[Path, Parameter(help="Folder to make; one that exists is never overwritten.")]
 Data = Annotated[str, Parameter(help="Files, folders, or one set of those that `recurra data list` shows.")]
+DataOrStream = Annotated[
+    str,
+    Parameter(
+        help="Files, folders, or one set of those that `recurra data list` shows; with --online a file, a pipe, or -, "
+        "standard input.",
+        allow_leading_hyphen=True,
+    ),
+]
 NoData = Annotated[str, Parameter(show=False)]
 """Of a task that makes its own: what is given nevertheless is refused by name."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from recurra.data.bpe import BytePairs
+from recurra.data.byte_units import Bytes
 from recurra.data.characters import Characters
 from recurra.data.lexicon import Decoder, Lexicon
 from recurra.data.moses import MOSES
@@ -17,7 +18,7 @@ from recurra.data.words import WORDS
 from recurra.errors import BadInput, unknown
 from recurra.files import write_text
 
-UNITS = {kind.unit: kind for kind in (Characters, WORDS, PRETOKENISED, MOSES, BytePairs)}
+UNITS = {kind.unit: kind for kind in (Characters, Bytes, WORDS, PRETOKENISED, MOSES, BytePairs)}
 
 
 class Vocabulary(Protocol):
@@ -44,12 +45,12 @@ class Vocabulary(Protocol):
 
 def build_vocabulary(
     unit: str, chunks: Iterable[str], *, min_count: int = 1, size: int | None = None
-) -> Characters | Lexicon | BytePairs:
+) -> Characters | Bytes | Lexicon | BytePairs:
     """The vocabulary of a text in one pass.
 
     Args:
-        unit: "characters", "words" (of raw text), "pretokenised" (separated by blanks, ``<eos>`` per line), "moses"
-            (words as its tokeniser has them) or "bpe".
+        unit: "characters", "bytes", "words" (of raw text), "pretokenised" (separated by blanks, ``<eos>`` per line),
+            "moses" (words as its tokeniser has them) or "bpe".
         chunks: the training text, in pieces cut anywhere.
         min_count: what occurs less often is unknown; with "bpe", is not merged.
         size: most ids, unknown included; None for no limit (with "bpe" 8,192).

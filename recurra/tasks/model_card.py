@@ -13,7 +13,10 @@ def write_model_card(folder: RunFolder) -> None:
     record, scores = folder.record, folder.scores()
     settings = "\n".join(f"| {name} | {value} |" for name, value in record["config"].items() if value not in (None, []))
     rows = "\n".join(f"| {path} | `{digest}` |" for path, digest in record["hashes"].items())
-    data = f"| file | sha256 |\n|---|---|\n{rows}" if rows else "Drawn by the task itself."
+    drawn = "Drawn by the task itself."
+    if record["config"].get("online"):
+        drawn = f"A stream, read once as it came: {record['data']['train'][0]}."
+    data = f"| file | sha256 |\n|---|---|\n{rows}" if rows else drawn
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     command = f"    {record['command']}\n" if record["command"] else "Made from Python with the settings below.\n"
     if "quantized" in record:

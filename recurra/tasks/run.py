@@ -215,11 +215,13 @@ def fit(
         Stopped: a signal asked to stop; everything is saved.
     """
     module = load_task(task)
+    if options.get("online") is not None and hasattr(module, "fit_stream"):
+        return module.fit_stream(*data, out=out, dev=dev, test=test, resume=resume, baselines=baselines, **options)
     sources = Sources.of(task, data, dev, test)
     sources.check_outside(Path(out))
     if resume and (Path(out) / "config.json").exists():
         run = load(out)
-        _check_same(run, task, sources, options)
+        check_same(run, task, sources, options)
         if run.folder.finished:
             return run if (run.path / "README.md").exists() else show(run)
     else:
@@ -232,7 +234,9 @@ def fit(
         model = module.build(config, read)
         problem = module.problem(config, read, model)  # before the folder is made: bad input leaves nothing behind
         check_update(problem, config)
-        folder = run.folder if run else RunFolder.create(Path(out), _record(task, config, sources, module.hashes(read)))
+        folder = (
+            run.folder if run else RunFolder.create(Path(out), make_record(task, config, sources, module.hashes(read)))
+        )
         module.keep(read, folder.path)
         train(problem, config, folder)
         return _finish(Run(folder), read, model, baselines)
@@ -271,7 +275,8 @@ def show(run: Run) -> Run:
     return run
 
 
-def _record(task: str, config: Settings, sources: Sources, hashes: dict[str, str]) -> dict[str, Any]:
+def make_record(task: str, config: Settings, sources: Sources, hashes: dict[str, str]) -> dict[str, Any]:
+    """What ``config.json`` holds of a run."""
     command = " ".join(["recurra", *map(shlex.quote, sys.argv[1:])]) if Path(sys.argv[0]).name == "recurra" else None
     return {
         "version": version("recurra"),
@@ -290,7 +295,12 @@ def _number_type(config: Settings) -> torch.dtype:
     return torch.float64 if config.precision == "float64" else torch.float32
 
 
-def _check_same(run: Run, task: str, sources: Sources, options: dict[str, Any]) -> None:
+def check_same(run: Run, task: str, sources: Sources, options: dict[str, Any]) -> None:
+    """Refuse to resume ``run`` with what it was not started with.
+
+    Raises:
+        BadInput: names the first thing that differs.
+    """
     given = make_settings(run.task.Config, options)
     differing = [name for name in options if getattr(given, name) != getattr(run.config, name)]
     if run.task_name != task:

@@ -72,6 +72,9 @@ class Task(Protocol):
     def draw_comparison(self, path: Path, results: "Sequence[Result]") -> list[Path]:
         """Draw what a comparison of this task shows, into its folder; nothing where the usual charts say it."""
 
+    def fit_stream(self, *data: str | Path, out: str | Path, **options: Any) -> "Run":
+        """A run that learns online, from a stream that is read once; the other arguments are those of ``fit``."""
+
     def sample(self, run: "Run", **options: Any) -> Iterator[str]:
         """New sequences from the model."""
 

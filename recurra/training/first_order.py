@@ -10,8 +10,8 @@ from torch import Tensor, nn, optim
 
 from recurra.recurrence.state import State, detach, tensors
 from recurra.training.checkpoint import random_state, restore_random_state
-from recurra.training.gradients import clip_factor, clip_gradients, held_gradients, proportional
-from recurra.training.optimizers import build_optimizer
+from recurra.training.gradients import held_gradients
+from recurra.training.optimizers import build_optimizer, update_weights
 from recurra.training.penalties.applied import Penalties
 from recurra.training.problem import Loss, Problem
 from recurra.training.settings import Settings
@@ -47,22 +47,13 @@ class FirstOrder:
         norm = nn.utils.get_total_norm(gradients)
         if not norm.isfinite():
             raise BadNumber("gradient of", *attempts)
-        self._step(gradients, clip_factor(norm, self._settings), rate)
+        update_weights(self.optimizer, gradients, norm, rate, self._settings)
         self._penalties.after_step(rate)
         return Outcome(means, items, state)
 
     def backward(self, loss: Tensor) -> None:
         """By Fabric."""
         self._fabric.backward(loss)
-
-    def _step(self, gradients: list[Tensor], factor: float, rate: float) -> None:
-        if proportional(self._settings) and self._settings.clip_value is None:
-            rate *= factor  # the same without a pass over the gradients
-        else:
-            clip_gradients(gradients, factor, self._settings)
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = rate
-        self.optimizer.step()
 
     def _attempt(self, batch: Any, state: State | None, generators: dict[str, Tensor]) -> Tensor:
         """The loss of a batch computed again."""

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from recurra.errors import BadInput, NotFinite, Stopped
+from recurra.errors import NotFinite, Stopped
 from recurra.metrics.score import Score
 from recurra.recurrence.state import State, map_state, tensors
-from recurra.training.checkpoint import Tree, mend, random_state, restore_random_state
+from recurra.training.checkpoint import Tree, random_state, restore_random_state
 from recurra.training.denormals import flushing_denormals
 from recurra.training.machine import check_machine, default_type, make_fabric, pick_device
 from recurra.training.memory import keeping_freed_memory
@@ -239,14 +239,8 @@ class _Run:
         self._saved = time.monotonic()
 
     def _restore(self) -> None:
-        saved = self.folder.load_checkpoint()
         torch.set_num_threads(self.folder.record.get("threads", torch.get_num_threads()))
-        if saved is not None:
-            try:
-                self._take_over(saved)
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                path, reason = self.folder.checkpoints()[-1], " ".join(str(error).split())
-                raise BadInput(f"{path}: not a checkpoint of this run ({reason}); {mend(path)}") from error
+        self.folder.resume(self._take_over)
         update = self.position.update
         self.folder.keep_metrics(lambda record: record["update"] <= update)
 

@@ -1,9 +1,11 @@
 """Update rules by their name in the literature; all from ``torch.optim``."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
+from recurra.training.gradients import clip_factor, clip_gradients, proportional
 from recurra.training.settings import Settings
 
 
@@ -34,3 +36,21 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: Settings) -> o
             return optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
         case _:
             raise ValueError(f"{settings.optimizer} is no rule of gradients alone")
+
+
+def update_weights(optimizer: Any, gradients: list[Tensor], norm: Tensor, rate: float, settings: Settings) -> None:
+    """One update at ``rate`` with the gradients, clipped as the settings say.
+
+    Args:
+        optimizer: of :func:`build_optimizer`, or Fabric's wrapper of one.
+        gradients: of :func:`recurra.training.gradients.held_gradients`; changed in place.
+        norm: the 2-norm of all of them.
+    """
+    factor = clip_factor(norm, settings)
+    if proportional(settings) and settings.clip_value is None:
+        rate *= factor  # the same without a pass over the gradients
+    else:
+        clip_gradients(gradients, factor, settings)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()

@@ -39,8 +39,41 @@ class Moment:
         )
 
 
+@dataclass(frozen=True)
+class StreamMoment:
+    """Where learning from a stream stands.
+
+    Args:
+        done: part of the whole, 0 to 1; None where the stream has no known end.
+        read: bytes learnt.
+        recent, overall: bits per character, of late and of all.
+        speed: bytes a second.
+    """
+
+    done: float | None
+    read: int
+    recent: float
+    overall: float
+    speed: float
+
+    def line(self) -> str:
+        return (
+            f"{self.read:,} bytes  {self.recent:.4f} bits per character of late, {self.overall:.4f} in all  "
+            f"{_thousands(self.speed)}/s"
+        )
+
+
+class Shown(Protocol):
+    """What can be shown: a part of the whole where that is known, and a line."""
+
+    @property
+    def done(self) -> float | None: ...
+
+    def line(self) -> str: ...
+
+
 class Progress(Protocol):
-    def show(self, moment: Moment) -> None: ...
+    def show(self, moment: Shown) -> None: ...
     def note(self, text: str) -> None: ...
 
 
@@ -50,10 +83,10 @@ class _Lines:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: Shown) -> None:
         if time.monotonic() - self._last >= 10:
             self._last = time.monotonic()
-            self.note(f"{moment.done:4.0%}  {moment.line()}")
+            self.note(moment.line() if moment.done is None else f"{moment.done:4.0%}  {moment.line()}")
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -79,8 +112,9 @@ class _Bar:
         self._bar = bar
         self._task = bar.add_task("starting", total=1.0)
 
-    def show(self, moment: Moment) -> None:
-        self._bar.update(self._task, completed=moment.done, description=moment.line())
+    def show(self, moment: Shown) -> None:
+        total = None if moment.done is None else 1.0
+        self._bar.update(self._task, total=total, completed=moment.done or 0.0, description=moment.line())
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, highlight=False, markup=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from recurra.errors import BadInput
 from recurra.files import write_text
-from recurra.training.checkpoint import Tree, read_checkpoint, write_checkpoint
+from recurra.training.checkpoint import Tree, mend, read_checkpoint, write_checkpoint
 
 FORMAT = 1
 """Counts up when a change makes older folders unreadable."""
@@ -154,6 +154,21 @@ class RunFolder:
         self._sweep()
         found = self.checkpoints()
         return read_checkpoint(found[-1]) if found else None
+
+    def resume(self, take_over: Callable[[Tree], None]) -> None:
+        """Hand the newest checkpoint to ``take_over``, where there is one.
+
+        Raises:
+            BadInput: it is damaged, or ``take_over`` found that it is not one of this run.
+        """
+        saved = self.load_checkpoint()
+        if saved is None:
+            return
+        try:
+            take_over(saved)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            path, reason = self.checkpoints()[-1], " ".join(str(error).split())
+            raise BadInput(f"{path}: not a checkpoint of this run ({reason}); {mend(path)}") from error
 
     def _sweep(self) -> None:
         for part in [*self.path.iterdir(), *(self.path / "checkpoints").glob("*")]:

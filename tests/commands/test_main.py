@@ -54,7 +54,7 @@ def test_help_shows_defaults_and_ranges(recurra, monkeypatch):
         (["evalute"], 'Did you mean "evaluate"?'),
         (["--verison"], "did you mean '--version'?"),
         (["fit", "langage-model", "x"], 'Did you mean "language-model"?'),
-        (["fit", "language-model", "x", "--out", "y", "--hiden-size", "3"], "Did you mean --hidden-size?"),
+        (["fit", "language-model", "x", "--out", "y", "--hiden-size", "3"], "did you mean '--hidden-size'?"),
         (["fit", "language-model", "x"], "--out"),
         (["fit", "language-model", "x", "--out", "y", "--hidden-size", "0"], "--hidden-size 0: must be greater"),
         (

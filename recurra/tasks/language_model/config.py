@@ -11,7 +11,7 @@ from recurra.training.settings import Settings
 class Config(Settings):
     """Options of ``recurra fit language-model``."""
 
-    unit: Literal["characters", "words", "pretokenised", "bpe"] | None = Field(
+    unit: Literal["characters", "bytes", "words", "pretokenised", "bpe"] | None = Field(
         None,
         description="what a token is; pretokenised text is split at spaces as it stands (characters, or what a public "
         "set is read as)",
@@ -19,6 +19,11 @@ class Config(Settings):
     min_count: int = Field(1, ge=1, description="words seen less often in the training part count as unknown")
     vocabulary_size: int | None = Field(None, ge=2, description="largest vocabulary (all words; 8,192 for bpe)")
 
+    online: Literal["truncated", "rtrl", "snap-1", "uoro"] | None = Field(
+        None,
+        description="learn from DATA as a stream of bytes, read once: a file, a pipe, or - for standard input; each "
+        "byte is predicted before it is learnt, and the weights change every --steps bytes (docs/online.md)",
+    )
     model: Literal["recurrent", "window"] = Field(
         "recurrent",
         description="window: the feed-forward network on a sliding window, for comparison; it has no cell, layers, "

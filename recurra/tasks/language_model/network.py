@@ -43,7 +43,8 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
     Raises:
         BadInput: an unknown cell, or options that do not fit together.
     """
-    embedding_size = config.embedding_size or config.hidden_size
+    one_hot = config.online is not None and config.embedding_size is None
+    embedding_size = len(vocabulary) if one_hot else config.embedding_size or config.hidden_size
     if config.model == "window":
         if config.grown_from is not None:
             raise BadInput("--grown-from gives recurrent layers, and a window has none; leave out --model window")
@@ -64,8 +65,10 @@ def build_network(config: Config, vocabulary: Vocabulary) -> nn.Module:
         tied=config.tied,
         cutoffs=_cutoffs(config, vocabulary, cells[-1].output_size),
     )
-    model.embedding.sparse = _touched_rows_suffice(config) and not config.tied
+    model.embedding.sparse = _touched_rows_suffice(config) and not (config.tied or one_hot)
     start_uniformly(model, config, config.initial_range)
+    if one_hot:  # then the weights that embed a byte are the cell's own, of which a learner knows the whole past
+        model.embedding.weight.requires_grad_(False).copy_(torch.eye(len(vocabulary)))
     if config.vectors is not None:
         _start_embedding(model.embedding, config, vocabulary)
     if config.grown_from is not None:

@@ -48,7 +48,7 @@ def signature(corpus: Corpus, part: str, settings: str) -> str:
 
 def characters(corpus: Corpus, part: str) -> int | None:
     """The characters that the predicted tokens spell; None where tokens do not spell the whole text."""
-    if corpus.vocabulary.unit not in ("characters", "bpe"):
+    if corpus.vocabulary.unit not in ("characters", "bytes", "bpe"):
         return None
     first = getattr(corpus, part)[0:1]
     return corpus.characters[part] - len(corpus.vocabulary.decode(first))

@@ -20,6 +20,7 @@ from recurra.tasks.language_model.contenders import contender, count
 from recurra.tasks.language_model.network import build_network
 from recurra.tasks.language_model.sampling import sample
 from recurra.tasks.language_model.scoring import evaluate, negative_log_likelihood
+from recurra.tasks.language_model.stream import fit_stream
 from recurra.tasks.pictures import draw_run
 from recurra.tasks.pretraining import vocabulary_of
 from recurra.tasks.reading import reading
@@ -36,6 +37,7 @@ __all__ = [
     "contender",
     "count",
     "evaluate",
+    "fit_stream",
     "hashes",
     "keep",
     "load",
@@ -68,7 +70,16 @@ def read(sources: Sources, config: Config) -> Corpus:
 
 
 def read_again(sources: Sources, config: Config, folder: Path) -> Corpus:
-    """The same with the vocabulary of a run."""
+    """The same with the vocabulary of a run.
+
+    Raises:
+        BadInput: it learnt from a stream, which is gone.
+    """
+    if config.online is not None:
+        raise BadInput(
+            f"{folder}: learnt from a stream, which is read once; name a file to score, or resume with "
+            f"--online {config.online}"
+        )
     if not (folder / "vocabulary.json").exists():  # killed before it was written
         return read(sources, config)
     train, dev, test = sources.paths()
