@@ -61,7 +61,14 @@ ROWS = {
         BORDES.format("41.1 %", "0.0 %"),
         seeds=(0,),
     ),
-    "camrest676": Row("dialogue", "camrest676", dict(**DIALOGUE, epochs=20), "stated", "none", seeds=(0,)),
+    "camrest676": Row(
+        "dialogue",
+        "camrest676",
+        dict(hidden_size=128, best_by="loss", threads=1, epochs=20),
+        "stated",
+        "none",
+        seeds=(0,),
+    ),
     "addition-9": Row(
         "program-execution",
         "",
