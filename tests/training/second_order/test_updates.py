@@ -102,7 +102,6 @@ def test_the_hybrid_goes_saddle_free_where_progress_has_stalled(tmp_path: Path) 
         (SADDLE_FREE, None, "--optimizer saddle-free: this loss has no Gauss–Newton form"),
         ({**HESSIAN_FREE, "precision": "bfloat16"}, tiny.apart, "leave out --precision bfloat16"),
     ],
-    ids=str,
 )
 def test_what_has_no_curvature_is_refused(tmp_path: Path, options: Any, form: Any, message: str) -> None:
     given = dataclasses.replace(tiny.problem(), form=form)
