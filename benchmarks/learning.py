@@ -62,8 +62,9 @@ class Case(NamedTuple):
     def name(self) -> str:
         """Of its folder."""
         own = {**self.options, "seed": self.seed}
-        keys = ("lag", "cell", "hidden_size", "time_limit", "seed")
-        return "-".join([self.problem, self.learner, *(str(own[key]) for key in keys if key in own)])
+        keys = ("lag", "cell", "hidden_size", "regularize", "time_limit", "seed")
+        words = [self.problem, self.learner, *(str(own[key]) for key in keys if key in own)]
+        return "".join(letter if letter.isalnum() or letter in ".-" else "" for letter in "-".join(words))
 
 
 class Found(NamedTuple):
@@ -214,15 +215,16 @@ def intervals(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
 
 
 def counting(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
-    """Strings up to n = 10 are learnt, after which training goes on; how far beyond are they accepted?"""
-    budget = 90.0
-    options = {"lag": 10, "hidden_size": 4, "time_limit": budget, "stop_when_solved": False}
+    """Strings up to n = 10 are learnt for a minute by networks of three units; up to which n are they then accepted?"""
+    options = {"lag": 10, "hidden_size": 3, "time_limit": 60.0, "stop_when_solved": False}
+    own = {"learning_rate": 1e-2, "schedule": "cosine"}
+    kinds = {"": {}, " with l1": {"regularize": ("recurrent:l1=0.01",)}}
     cases = {
-        f"{problem} {cell}": [Case(problem, "adam", {**options, "cell": cell}, seed) for seed in seeds]
-        for problem in ("anbn", "anbncn")
+        f"{cell}{kind}": [Case("anbn", "adam", {**options, **own, **more, "cell": cell}, seed) for seed in seeds]
         for cell in ("lstm", "peephole-lstm")
+        for kind, more in kinds.items()
     }
-    return {"seconds": budget, "rows": rows(runs, jobs, cases)}
+    return {"problem": "anbn", **options, **own, "rows": rows(runs, jobs, cases)}
 
 
 def xor(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
