@@ -184,6 +184,7 @@ def test_the_command_reads_standard_input(text, tmp_path):
         ({"precision": "bfloat16"}, "leave it out"),
         ({"online": "rtlr"}, "unknown value of --online 'rtlr'; did you mean 'rtrl'"),
         ({"cell": "elma"}, "unknown cell"),
+        ({"optimizer": "saddle-free"}, "--optimizer saddle-free: a stream is learnt by one gradient after the other"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, message, text, tmp_path):
@@ -207,3 +208,4 @@ def test_streams_with_nothing_to_learn_are_refused(text, tmp_path):
 def test_exact_learning_of_too_much_is_refused_with_what_to_do(text, tmp_path):
     with pytest.raises(BadInput, match=r"need \S+ GiB of memory, .* use snap-1 or uoro"):
         learn(text, tmp_path / "run", online="rtrl", cell="lstm", hidden_size=1024)
+    assert not (tmp_path / "run").exists()

@@ -65,10 +65,19 @@ class Windowed:
 
 @final
 class Stepwise:
-    """Online learning: every byte's gradient goes back as far as its learners remember, whatever the window."""
+    """Online learning: every byte's gradient goes back as far as its learners remember, whatever the window.
+
+    Raises:
+        BadInput: a learner cannot learn the cell, or not in this machine's memory.
+    """
 
     def __init__(self, model: Any, learners: list[Learner]) -> None:
         self.model, self.learners = model, learners
+        with torch.no_grad():  # what a learner cannot do its first step says: here, before anything is written
+            hidden = model.embedding(torch.zeros(1, dtype=torch.long, device=model.embedding.weight.device))
+            for learner in learners:
+                hidden = learner(hidden)
+                learner.start(1)
 
     def learn(self, window: np.ndarray) -> Learnt:
         """As of :class:`OnlineModel`."""
