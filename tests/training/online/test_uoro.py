@@ -21,7 +21,7 @@ def test_the_mean_is_the_gradient(name):
     error = means.std(0) / GROUPS**0.5
     noisy = error > 1e-12
     z = (means.mean(0) - expected)[noisy] / error[noisy]
-    # all parameters share one random vector of states: their errors go together, and the mean of z² is hardly one of many
+    # all parameters share one random vector of states: their errors go together, the mean of z² is hardly one of many
     assert noisy.float().mean() > 0.5 and z.abs().max() < 5 and 0.05 < (z**2).mean() < 5
     # what acts on the output of a step alone needs no estimate
     torch.testing.assert_close(means.mean(0)[~noisy], expected[~noisy], rtol=1e-9, atol=1e-9)
