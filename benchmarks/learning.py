@@ -62,7 +62,7 @@ class Case(NamedTuple):
     def name(self) -> str:
         """Of its folder."""
         own = {**self.options, "seed": self.seed}
-        keys = ("lag", "cell", "hidden_size", "regularize", "time_limit", "seed")
+        keys = ("lag", "cell", "hidden_size", "forget_bias", "time_limit", "seed")
         words = [self.problem, self.learner, *(str(own[key]) for key in keys if key in own)]
         return "".join(letter if letter.isalnum() or letter in ".-" else "" for letter in "-".join(words))
 
@@ -215,10 +215,13 @@ def intervals(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
 
 
 def counting(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
-    """Strings up to n = 10 are learnt for a minute by networks of three units; up to which n are they then accepted?"""
+    """Strings up to n = 10 are learnt for a minute by networks of three units; up to which n are they then accepted?
+
+    A count that leaks is wrong after some tens of steps: gates that begin open, and as they begin by default.
+    """
     options = {"lag": 10, "hidden_size": 3, "time_limit": 60.0, "stop_when_solved": False}
     own = {"learning_rate": 1e-2, "schedule": "cosine"}
-    kinds = {"": {}, " with l1": {"regularize": ("recurrent:l1=0.01",)}}
+    kinds = {"": {}, " that begins open": {"forget_bias": 5.0}}
     cases = {
         f"{cell}{kind}": [Case("anbn", "adam", {**options, **own, **more, "cell": cell}, seed) for seed in seeds]
         for cell in ("lstm", "peephole-lstm")
