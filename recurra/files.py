@@ -18,8 +18,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; on success it replaces ``path``, on failure it is removed.
 
     Raises:
-        BadInput: the disk is full or the folder not writable; what ``path`` held before is untouched.
+        BadInput: ``path`` is a folder, the disk is full or its folder not writable; what ``path`` held is untouched.
     """
+    if path.is_dir():
+        raise BadInput(f"{path}: is a folder; name a file to write")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part

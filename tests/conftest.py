@@ -6,7 +6,7 @@ import torch
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
-CHECKED = ("recurrence", "cells", "layers", "models", "decoding", "baselines/window.py")
+CHECKED = ("recurrence", "cells", "layers", "models", "decoding", "training", "analysis", "baselines/window.py")
 
 
 def _with_shapes() -> list[str]:

@@ -61,6 +61,15 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
         write_text(tmp_path / "gone" / "file", "text")
 
 
+@pytest.mark.parametrize("name", [".", "there"])
+def test_a_folder_is_no_file_to_write(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there").mkdir()
+    with pytest.raises(BadInput, match="is a folder; name a file to write"), replacing(Path(name)):
+        raise AssertionError
+    assert list(tmp_path.iterdir()) == [tmp_path / "there"] and Path("there").is_dir()
+
+
 def test_errors_of_other_files_pass_through(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "file"):
         (tmp_path / "another").read_text()
