@@ -30,7 +30,7 @@ def test_solves_as_a_dense_solver_does(started: bool, preconditioned: bool) -> N
         start=torch.ones_like(b) if started else None,
         preconditioner=a.diag() if preconditioned else None,
         iterations=40,
-        tolerance=0,
+        tolerance=0.0,
     )
     torch.testing.assert_close(found[-1].x, torch.linalg.solve(a, b), rtol=1e-9, atol=1e-10)
     for solution in found:
@@ -50,7 +50,7 @@ def test_it_stops_where_little_is_left_to_gain() -> None:
     a, b = system(400, 1e4)
     values = [0.0]
     for iterations in range(1, 120):
-        values.append(conjugate_gradients(lambda v: a @ v, b, iterations=iterations, tolerance=0)[-1].value)
+        values.append(conjugate_gradients(lambda v: a @ v, b, iterations=iterations, tolerance=0.0)[-1].value)
     expected = next(
         i
         for i in range(1, 120)
@@ -62,7 +62,7 @@ def test_it_stops_where_little_is_left_to_gain() -> None:
 
 def test_solutions_are_kept_at_growing_distances() -> None:
     a, b = system(300, 1e6)
-    found = conjugate_gradients(lambda v: a @ v, b, iterations=50, tolerance=0)
+    found = conjugate_gradients(lambda v: a @ v, b, iterations=50, tolerance=0.0)
     assert [each.iterations for each in found] == [2, 3, 4, 5, 7, 9, 11, 14, 18, 24, 31, 40, 50]
     values = [each.value for each in found]
     assert values == sorted(values, reverse=True)
