@@ -57,10 +57,13 @@ def layer_of(build):
     return randomised(Recurrent(build(3, 5)))
 
 
-@pytest.mark.parametrize("lengths", [None, [6, 2, 0]], ids=["whole", "ragged"])
 @EVERY
-def test_second_derivatives_are_those_of_the_steps(build, lengths):
-    compare(layer_of(build), 2, lengths=None if lengths is None else torch.tensor(lengths))
+def test_second_derivatives_are_those_of_the_steps(build):
+    compare(layer_of(build), 2, lengths=torch.tensor([6, 2, 0]))
+
+
+def test_second_derivatives_of_rows_that_are_all_as_long():
+    compare(layer_of(LSTM), 2)
 
 
 def test_third_derivatives_are_those_of_the_steps():

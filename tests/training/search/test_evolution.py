@@ -22,13 +22,13 @@ def test_the_minimum_of_a_curved_valley_is_found():
 
 
 def test_many_weights_are_drawn_by_their_variances_alone():
-    scales = torch.logspace(0, 2, 400)
-    x = nn.Parameter(torch.ones(400))
+    scales = torch.logspace(0, 1, 320)
+    x = nn.Parameter(torch.ones(320))
     search = Evolution([x], spread=0.5, seed=1)
     first = float((scales * x.detach() ** 2).sum())
-    for _ in range(1500):
+    for _ in range(500):
         search.step(lambda: (scales * x.detach() ** 2).sum())
-    assert float((scales * x.detach() ** 2).sum()) < 1e-4 * first
+    assert float((scales * x.detach() ** 2).sum()) < 1e-2 * first
 
 
 def test_parameters_of_a_model_keep_their_shapes_and_numpys_numbers_their_order():
