@@ -1,4 +1,4 @@
-"""Calls on dual tensors: forward-mode derivatives by the program's tangent, run like any other program."""
+"""Calls along a direction, for forward mode and second derivatives: the tangent is a program like any other."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
