@@ -1,14 +1,11 @@
 """How near translations come to those of people: sacreBLEU's BLEU and chrF, and NLTK's METEOR."""
 
-import os
-import warnings
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from recurra.errors import BadInput
 from recurra.metrics.score import Score
+from recurra.metrics.wordnet import wordnet
 
 STEMMERS = {
     "ar": "arabic", "da": "danish", "de": "german", "en": "english", "es": "spanish", "fi": "finnish", "fr": "french",
@@ -60,7 +57,8 @@ def meteor(found: Sequence[str], wanted: Sequence[str], signature: str, language
 
     Args:
         language: whose Snowball stemmer is taken, as "de"; where there is none, words have to be equal. English
-            synonyms are WordNet's, where its files are in ``$WNSEARCHDIR`` or where Debian's wordnet-base puts them.
+            synonyms are WordNet's, where `wordnet` finds its files; NLTK looks up stems, so that a word whose stem is
+            no word has none.
 
     Raises:
         ValueError: lists of different lengths.
@@ -72,7 +70,7 @@ def meteor(found: Sequence[str], wanted: Sequence[str], signature: str, language
         raise ValueError(f"{len(found)} translations and {len(wanted)} references")
     nltk, name = _package("nltk"), STEMMERS.get(language or "", "")
     stemmer = nltk.stem.SnowballStemmer(name) if name else _Unchanged()
-    synonyms = _wordnet() if language == "en" else None
+    synonyms = wordnet() if language == "en" else None
     tokenize = _package("sacrebleu").tokenizers.tokenizer_13a.Tokenizer13a()
     values = [
         nltk.translate.meteor_score.single_meteor_score(
@@ -83,23 +81,6 @@ def meteor(found: Sequence[str], wanted: Sequence[str], signature: str, language
     ways = "exact" + f"+{name} stems" * bool(name) + "+WordNet" * (synonyms is not None)
     mark = f"{signature}|nltk {nltk.__version__} meteor, {ways}, tok:13a, mean of sentences"
     return Score("METEOR", 100 * sum(values) / len(values), "%", True, mark)
-
-
-WORDNET = "/usr/share/wordnet"
-
-
-@lru_cache(maxsize=1)
-def _wordnet() -> Any:
-    """NLTK's reader of WordNet's files; None where there are none."""
-    folder = Path(os.environ.get("WNSEARCHDIR") or WORDNET)
-    if not (folder / "data.noun").exists():
-        return None
-    from nltk.corpus.reader.wordnet import WordNetCorpusReader
-    from nltk.data import FileSystemPathPointer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other languages, which are not asked for
-        return WordNetCorpusReader(FileSystemPathPointer(str(folder)), None)
 
 
 class _Unchanged:
