@@ -38,7 +38,6 @@ class Encoder(nn.Module):
         self.layers = layers
         self.dropout = dropout if dropout is not None else nn.Identity()
         self.reversed = reversed
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def forward(self, tokens: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B S M"], State]:
         """The outputs for every token, in their order whatever the order of reading, and the last state."""
@@ -166,8 +165,8 @@ class Decoder(nn.Module):
         self.feeding = feeding
         self.output = Softmax(self.hidden_size, vocabulary_size)
         self.pointer = pointer
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         if tied:
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)  # as a softmax it begins with small scores
             self.output.weight = self.embedding.weight
 
     @property

@@ -39,7 +39,6 @@ class HierarchicalEncoder(nn.Module):
         self.speakers = speakers
         self.words, self.turns = words, turns
         self.dropout = dropout if dropout is not None else nn.Identity()
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def forward(self, tokens: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B S M"], State]:
         """The outputs for every token, and the last state of the layers of turns.

@@ -53,8 +53,8 @@ class LanguageModel(nn.Module):
         else:
             self.output = Softmax(output_size, vocabulary_size)
             if tied:
+                nn.init.uniform_(self.embedding.weight, -0.1, 0.1)  # as a softmax it begins with small scores
                 self.output.weight = self.embedding.weight
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before a text's first token."""
