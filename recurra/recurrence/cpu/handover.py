@@ -5,6 +5,7 @@ exchange interface, one C function of torch, answers them all; nothing that coul
 """
 
 import ctypes
+import threading
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -51,9 +52,17 @@ class Handover(NamedTuple):
     code: Code
 
 
-@cache
+_lock = threading.Lock()
+
+
 def handover() -> Handover | None:
-    """The function; None where torch's interface is another."""
+    """The process's function, good for ever; None where torch's interface is another."""
+    with _lock:  # two of them made at the same time would leave one to be freed under its callers
+        return _handover()
+
+
+@cache
+def _handover() -> Handover | None:
     capsule = getattr(Tensor, "__dlpack_c_exchange_api__", None)
     if capsule is None:
         return None
