@@ -17,6 +17,7 @@ from recurra.bench.speed import measure
 from recurra.cells import CELLS, to_torch
 from recurra.errors import BadInput
 from recurra.recurrence.cpu import execute
+from tests.processor import multiplies_bfloat16
 
 FREE = Roofline((Rates(1, {"float32": 1e12, "bfloat16": 1e13}, {1: 1e12}, 0.0),), 0.0)
 INFERENCE = Entry("lstm", Shape(3, 2, 4), "inference")
@@ -85,6 +86,7 @@ def test_steps_carry_their_state(name, cell, batch):
     assert largest_difference({"outputs": torch.cat(steps, 1)}, {"outputs": expected}) < BOUND["outputs"]
 
 
+@multiplies_bfloat16
 @pytest.mark.parametrize("mode", ["inference", "training"])
 @pytest.mark.parametrize("cell", NAMED)
 @pytest.mark.parametrize("name", ["recurra", "recurra.nn", "torch.nn", "eager loop"])
@@ -98,6 +100,7 @@ def test_sequences_in_bfloat16(name, cell, mode, monkeypatch):
     assert 1e-4 < max(shares) < 0.03
 
 
+@multiplies_bfloat16
 @pytest.mark.parametrize("cell", NAMED)
 @pytest.mark.parametrize("name", ["recurra", "recurra.nn", "torch.nn", "torch.nn cell"])
 def test_steps_in_bfloat16(name, cell, monkeypatch):
@@ -183,6 +186,7 @@ def test_wrong_and_failing_contenders_are_named_and_not_timed(monkeypatch):
     assert entry["contenders"].keys() == {"torch.nn"} and entry["speedups"] == {}
 
 
+@multiplies_bfloat16
 def test_in_bfloat16_the_judge_is_exact_and_only_ours_is_held_to_rounded_factors(monkeypatch):
     def off(problem):
         right = torch_nn(problem)

@@ -87,7 +87,8 @@ def test_gradients_equal_finite_differences(build):
     x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
     _, reached = layer(torch.randn(2, 3, 2, dtype=torch.float64))  # a sum of weights among it may never be near zero
     start = [leaf.detach().requires_grad_() for leaf in reached]
-    assert torch.autograd.gradcheck(run, (x, *start, *weights))
+    # on some processors torch's products round otherwise where a tensor lies otherwise
+    assert torch.autograd.gradcheck(run, (x, *start, *weights), nondet_tol=1e-12)
 
 
 @every_cell

@@ -8,6 +8,7 @@ import torch
 from recurra.bench.roofline import Rates, Roofline
 from recurra.bench.shapes import Shape
 from tests.commands.test_cells import OWN
+from tests.processor import multiplies_bfloat16
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,7 @@ def test_results_are_printed_written_and_drawn(recurra, tmp_path):
     assert err.splitlines()[-1] == "6/6 elman T3B2H4 training, float32, 1 thread"
 
 
+@multiplies_bfloat16
 def test_both_precisions_threads_layers_and_directions(recurra, tmp_path):
     path, picture = tmp_path / "r.json", tmp_path / "r.png"
     words = ("--precision", "both", "--layers", "1,2", "--bidirectional", "--inference", "--json", path)

@@ -18,6 +18,7 @@ from recurra.recurrence import fused, segments, stepwise
 from recurra.recurrence.cpu import execute
 from recurra.recurrence.state import map_state, tensors
 from tests.layers.torch_cells import close
+from tests.processor import multiplies_bfloat16
 
 B, T, F, H = 3, 11, 3, 4
 LENGTHS = torch.tensor([11, 2, 7])
@@ -259,6 +260,7 @@ def test_in_float32_only_sums_over_steps_are_rounded_otherwise():
         torch.testing.assert_close(right, left, rtol=0, atol=4 * T * B * torch.finfo(torch.float32).eps)
 
 
+@multiplies_bfloat16
 def test_under_autocast_products_are_rounded_as_ever(monkeypatch):
     monkeypatch.setattr(execute, "ROUNDED", 0)
     one, other = both(CELLS["lstm"])

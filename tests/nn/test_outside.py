@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import recurra
 from recurra.recurrence.state import map_state, tensors
 from tests.nn.helpers import B, F, H, T, close, pair, results, sequences, state
+from tests.processor import multiplies_bfloat16
 
 KINDS = ("lstm", "gru", "tanh")
 
@@ -89,6 +90,7 @@ def test_no_rows(kind):
     assert [leaf.shape for leaf in results(ours, X[:, :0])] == [leaf.shape for leaf in results(theirs, X[:, :0])]
 
 
+@multiplies_bfloat16
 @pytest.mark.parametrize("kind", KINDS)
 def test_autocast_gives_torchs_types(kind):
     theirs, ours = pair(kind, dtype=torch.float32)

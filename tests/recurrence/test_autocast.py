@@ -15,6 +15,7 @@ from recurra.recurrence.cpu import execute
 from recurra.recurrence.cpu.machine import host
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.state import tensors
+from tests.processor import multiplies_bfloat16
 from tests.recurrence.parity import by_reference, difference, problem
 from tests.recurrence.parity import everything as everything_of
 from tests.recurrence.random_cells import random_cell
@@ -22,7 +23,6 @@ from tests.recurrence.random_cells import random_cell
 rounded = torch.autocast("cpu", dtype=torch.bfloat16)
 FEATURES, H, B, T = 12, 40, 5, 4
 NAMES = [name for name in CELLS if name != "mlstm"]
-able = pytest.mark.skipif(not host().bfloat16, reason="the processor multiplies no bfloat16")
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def apart(got, want):
     return max(float(((one.double() - other).norm() / other.norm().clamp(min=1e-6)).detach()) for one, other in pairs)
 
 
-@able
+@multiplies_bfloat16
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_keeps_the_digits_of_bfloat16(name):
     layer, x = layer_of(name), inputs()
@@ -68,7 +68,7 @@ def test_every_cell_keeps_the_digits_of_bfloat16(name):
     assert 1e-5 < apart(gradients, exact[1]) < 2**-4
 
 
-@able
+@multiplies_bfloat16
 @pytest.mark.parametrize("name", ["lstm", "gru", "layer-norm-lstm", "recurrent-highway"])
 def test_without_gradients_the_loop_does_what_its_program_means(name):
     layer, x = layer_of(name), inputs()
@@ -84,7 +84,7 @@ def test_without_gradients_the_loop_does_what_its_program_means(name):
     assert apart([*got, *last], [*want.outputs, *want.states]) < 2**-8
 
 
-@able
+@multiplies_bfloat16
 def test_gradients_change_nothing_in_the_results_nor_do_threads():
     layer, x = layer_of("lstm"), inputs()
     before = torch.get_num_threads()
@@ -101,7 +101,7 @@ def test_gradients_change_nothing_in_the_results_nor_do_threads():
     assert all(torch.equal(found[0], each) for each in found)
 
 
-@able
+@multiplies_bfloat16
 @pytest.mark.parametrize("kind", ["avx512", ""])
 def test_a_lesser_machine(kind, monkeypatch):
     machine = replace(host(), bfloat16=kind)
@@ -121,7 +121,7 @@ def test_a_lesser_machine(kind, monkeypatch):
         assert all(map(torch.equal, (*results, *gradients), (*exact[0], *exact[1])))
 
 
-@able
+@multiplies_bfloat16
 def test_inputs_states_and_ragged_rows_of_either_type():
     layer, x = layer_of("gru"), inputs()
     state, lengths = GRUState(torch.randn(B, H)), torch.tensor([4, 0, 1, 3, 2])
@@ -137,7 +137,7 @@ def test_inputs_states_and_ragged_rows_of_either_type():
             assert outputs[1].eq(0).all()
 
 
-@able
+@multiplies_bfloat16
 def test_float64_stays_and_float16_goes_step_by_step():
     layer = layer_of("lstm").double()
     x = inputs(torch.float64)
@@ -147,7 +147,7 @@ def test_float64_stays_and_float16_goes_step_by_step():
         assert "float16" in layer_of("lstm").explain(inputs()).text
 
 
-@able
+@multiplies_bfloat16
 def test_second_derivatives():
     layer, x = layer_of("lstm"), inputs().requires_grad_()
     with rounded:
@@ -157,7 +157,7 @@ def test_second_derivatives():
     assert torch.isfinite(x.grad).all() and x.grad.abs().max() > 0
 
 
-@able
+@multiplies_bfloat16
 def test_a_stack_trains():
     torch.manual_seed(0)
     model = recurra.Stack(*(Recurrent(CELLS["lstm"](n, 16)) for n in (FEATURES, 16)))
@@ -174,7 +174,7 @@ def test_a_stack_trains():
     assert losses[-1] < 0.2 * losses[0]
 
 
-@able
+@multiplies_bfloat16
 @pytest.mark.parametrize("seed", [58, 66, 160, 374])
 def test_the_elements_that_are_a_maximum_are_found_again(seed):
     layer = Recurrent(random_cell(random.Random(seed)).float())
@@ -185,7 +185,7 @@ def test_the_elements_that_are_a_maximum_are_found_again(seed):
     assert difference(everything_of(layer, given, result), want) < 2**-4
 
 
-@able
+@multiplies_bfloat16
 @pytest.mark.parametrize("gradients", [False, True])
 def test_what_is_small_is_computed_in_float32(monkeypatch, gradients):
     monkeypatch.undo()
