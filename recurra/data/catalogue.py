@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from zipfile import ZipFile
 
-from recurra.data.datasets import DATASETS, DataFile, DataSet, Role
+from recurra.data.dataset import DataFile, DataSet, Role
+from recurra.data.datasets import DATASETS
 from recurra.data.download import fetch, sha256_of
 from recurra.errors import BadInput, unknown
 from recurra.files import cache_folder, replacing

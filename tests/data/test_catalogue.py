@@ -66,6 +66,11 @@ GIT_BLOBS = {
     ("gun-point", "test"): "e869bac2105820c5f63fab238fe40ce6c8f9da8f",
     ("italy-power-demand", "train"): "a310296a2fcdec5b358f0d0d99ceca5b2b39c0a6",
     ("italy-power-demand", "test"): "4303ddce190876efffa8a91e054c387913e83425",
+    ("etth1", "data"): "a52c4925778c07c1ef1a2cf6fd01594919717d9e",
+    ("exchange-rate", "data"): "d72d0d7a5d5d06ecd1cf4c79396180b2962be101",
+    ("m4-hourly", "train"): "8c30294d79ac2b2f4c71b2769b74057d86143fbf",
+    ("m4-hourly", "test"): "34fa4fbedbba8263e12d52f321a01235c23404d3",
+    ("airline", "data"): "4cc79a772765dd3e371e76ff4d299191345e2cb0",
 }
 
 
