@@ -11,6 +11,7 @@ from recurra.commands.options import (
     Dev,
     DevPair,
     DialogueOptions,
+    ForecastingOptions,
     Json,
     LanguageModelOptions,
     NoData,
@@ -28,6 +29,7 @@ from recurra.commands.options import (
 from recurra.commands.output import print_comparison, print_table
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
+from recurra.tasks.forecasting.config import Config as ForecastingConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
 from recurra.tasks.tagging.config import Config as TaggingConfig
@@ -128,6 +130,26 @@ def dialogue(
 ) -> None:
     """Train networks on the same conversations for the same time, and compare their answers; see language-model."""
     _compare("dialogue", data, models, out, dev, test, resume, json, config)
+
+
+@app.command(name="forecasting")
+def forecasting(
+    *data: Data,
+    models: Annotated[
+        str,
+        Parameter(
+            help="Names with commas: naive, seasonal-naive, drift, linear, markov, window, and any cell.",
+        ),
+    ],
+    out: Out = None,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    json: Json = False,
+    config: ForecastingOptions = ForecastingConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train forecasters on the same series for the same time, and compare their scores; see language-model."""
+    _compare("forecasting", data, models, out, dev, test, resume, json, config)
 
 
 @app.command(name="problem")

@@ -13,6 +13,7 @@ from recurra.commands.options import (
     Dev,
     DevPair,
     DialogueOptions,
+    ForecastingOptions,
     Json,
     LanguageModelOptions,
     NoData,
@@ -30,6 +31,7 @@ from recurra.commands.output import print_scores
 from recurra.errors import unknown
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
+from recurra.tasks.forecasting.config import Config as ForecastingConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.problem.config import Config as ProblemConfig
 from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
@@ -137,6 +139,25 @@ def dialogue(
     A tenth is kept apart for --dev, and for --test, where not given.
     """
     _fit("dialogue", data, out, dev, test, resume, baselines, json, config)
+
+
+@app.command(name="forecasting")
+def forecasting(
+    *data: Data,
+    out: OutFolder,
+    dev: Dev = None,
+    test: Test = None,
+    resume: Resume = False,
+    baselines: Baselines = True,
+    json: Json = False,
+    config: ForecastingOptions = ForecastingConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Learn to say what comes next in time series, and how sure that is.
+
+    DATA are tables (CSV, TSV, Parquet): a row an observation, or a column or a row a series. The last tenth
+    of the time is kept apart to report on, and the tenth before it to choose the best weights by.
+    """
+    _fit("forecasting", data, out, dev, test, resume, baselines, json, config)
 
 
 @app.command(name="problem")

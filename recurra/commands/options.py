@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from recurra.tasks.classification.config import Config as ClassificationConfig
 from recurra.tasks.dialogue.config import Config as DialogueConfig
+from recurra.tasks.forecasting.config import Config as ForecastingConfig
 from recurra.tasks.language_model.config import Config as LanguageModelConfig
 from recurra.tasks.problem.config import Config as ProblemConfig
 from recurra.tasks.program_execution.config import Config as ProgramExecutionConfig
@@ -50,6 +51,7 @@ Resume = Annotated[bool, Parameter(negative="", help="Go on with what --out hold
 Json = Annotated[bool, Parameter(negative="", help="Print the scores as JSON.")]
 ClassificationOptions = Annotated[ClassificationConfig, Parameter(name="*")]
 DialogueOptions = Annotated[DialogueConfig, Parameter(name="*")]
+ForecastingOptions = Annotated[ForecastingConfig, Parameter(name="*")]
 LanguageModelOptions = Annotated[LanguageModelConfig, Parameter(name="*")]
 
 
@@ -99,6 +101,7 @@ def _range(field: FieldInfo) -> str:
 for each in (
     ClassificationConfig,
     DialogueConfig,
+    ForecastingConfig,
     LanguageModelConfig,
     ProblemConfig,
     ProgramExecutionConfig,

@@ -12,13 +12,14 @@ from recurra.commands.options import RunPath
 def predict(
     run: RunPath,
     source: Annotated[
-        str,
+        str | None,
         Parameter(
             name="INPUT",
-            help="A file or folder like those trained on; - is standard input.",
+            help="A file or folder like those trained on; - is standard input. Forecasts need none: they go on "
+            "from the run's own data.",
             allow_leading_hyphen=True,
         ),
-    ],
+    ] = None,
     /,
     *,
     out: Annotated[Path | None, Parameter(help="File to write, whole or not at all (else standard output).")] = None,
@@ -32,6 +33,13 @@ def predict(
         int | None,
         Parameter(help="So many answers to each text, as lines that rerank reads.", validator=Number(gte=1)),
     ] = None,
+    as_of: Annotated[
+        str | None, Parameter(help="Forecast as if this date were the last one known (the end of each series).")
+    ] = None,
+    quantiles: Annotated[str | None, Parameter(help="Levels, with commas, of a forecast (0.1 to 0.9).")] = None,
+    paths: Annotated[
+        int | None, Parameter(help="So many sampled futures of each series as well.", validator=Number(gte=1))
+    ] = None,
 ) -> None:
     """Let a run label new input; the answer has the form of the input."""
     from recurra.commands.output import write_pieces
@@ -43,7 +51,14 @@ def predict(
     opened.check_able("predict", "sample")
     if stream and source != "-":
         raise BadInput(f"--stream reads standard input, got {source}; name - as the input")
-    searching = {name: value for name, value in (("beam", beam), ("n_best", n_best)) if value is not None}
-    opened.check_options("predict", searching)
+    given = {"beam": beam, "n_best": n_best, "as_of": as_of, "quantiles": quantiles, "paths": paths}
+    options = {name: value for name, value in given.items() if value is not None}
+    opened.check_options("predict", options)
+    if source is None and not opened.able("predict_table"):
+        raise BadInput("INPUT is missing; name a file like those trained on, or - for standard input")
     with own_threads(opened.config):
-        write_pieces(opened.task.predict(opened, source, stream=stream, **searching), out, flush=stream)
+        if out is not None and out.suffix == ".parquet" and opened.able("predict_table"):
+            opened.task.predict_table(opened, source, out, **options)
+            return
+        flush = stream or source == "-"
+        write_pieces(opened.task.predict(opened, source, stream=stream, **options), out, flush=flush)

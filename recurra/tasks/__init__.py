@@ -3,6 +3,7 @@
 TASKS = {
     "classification": "recurra.tasks.classification.task",
     "dialogue": "recurra.tasks.dialogue.task",
+    "forecasting": "recurra.tasks.forecasting.task",
     "language-model": "recurra.tasks.language_model.task",
     "problem": "recurra.tasks.problem.task",
     "program-execution": "recurra.tasks.program_execution.task",

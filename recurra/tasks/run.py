@@ -176,6 +176,18 @@ class Run:
         self.check_options("predict", options)
         return "".join(self.task.predict(self, str(source), stream=stream, **options))
 
+    def forecast(self, data: Any = None, **options: Any) -> Any:
+        """What comes next, as a data frame; options as of :func:`recurra.tasks.forecasting.data_frames.forecast`.
+
+        Args:
+            data: a data frame or a file like those trained on; the run's own where it is None.
+
+        Raises:
+            BadInput: the data cannot be read, or the model cannot do this.
+        """
+        self.check_able("forecast", "predict")
+        return self.task.forecast(self, data, **options)
+
     def present(self) -> list[Path]:
         """Draw the run's pictures into its folder."""
         return self.task.present(self)
@@ -192,7 +204,7 @@ def load(path: str | Path) -> Run:
 
 def fit(
     task: str,
-    *data: str | Path,
+    *data: Any,
     out: str | Path,
     dev: Names | None = None,
     test: Names | None = None,
@@ -204,7 +216,7 @@ def fit(
 
     Args:
         task: its name ("language-model").
-        data: files, folders, or one set of the catalogue.
+        data: files, folders, or one set of the catalogue; of forecasting also data frames.
         dev, test: files of those parts, two where each side of a text has its own; else they are cut from ``data``.
         resume: go on with the run in ``out``; on a finished one this only loads it. Options given must be the run's.
         baselines: also score the models to beat.
@@ -215,6 +227,7 @@ def fit(
         Stopped: a signal asked to stop; everything is saved.
     """
     module = load_task(task)
+    data = module.as_files(data) if hasattr(module, "as_files") else data
     if options.get("online") is not None and hasattr(module, "fit_stream"):
         return module.fit_stream(*data, out=out, dev=dev, test=test, resume=resume, baselines=baselines, **options)
     sources = Sources.of(task, data, dev, test)

@@ -78,14 +78,26 @@ class Task(Protocol):
     def sample(self, run: "Run", **options: Any) -> Iterator[str]:
         """New sequences from the model."""
 
-    def predict(self, run: "Run", source: str, *, stream: bool, **options: Any) -> Iterator[str]:
+    def predict(self, run: "Run", source: Any, *, stream: bool, **options: Any) -> Iterator[str]:
         """What the model says of new input, in pieces of text in the form of that input.
 
         Args:
-            source: a file or folder; "-" for standard input.
+            source: a file or folder; "-" for standard input; None, of a task with ``predict_table``, for its own data.
             stream: answer each step as it comes, from a state of constant size.
             options: of a search, where the task has one.
         """
+
+    def predict_table(self, run: "Run", source: str | None, out: Path, **options: Any) -> None:
+        """The same as a Parquet file."""
+
+    def as_files(self, data: "Sequence[Any]") -> "tuple[str | Path, ...]":
+        """Files that hold what a caller gave: data frames are written, files are as they are."""
+
+    def forecast(self, run: "Run", data: Any = None, **options: Any) -> Any:
+        """What comes next, as a data frame."""
+
+    def roll(self, run: "Run", origins: int, *, refit: bool) -> dict[str, list[Score]]:
+        """The scores of a backtest from so many origins in time, of the model and the baselines, by name."""
 
     def rerank(self, run: "Run", source: str) -> Iterator[str]:
         """Another system's candidates with the model's score, the best first, in pieces of text.

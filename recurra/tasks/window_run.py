@@ -41,15 +41,18 @@ def train_window(run: "Run", same: Sequence[str], **own: Any) -> None:
     )
 
 
-def score_window(run: "Run", evaluate: Callable[..., list[Score]], data: Any, part: str) -> dict[str, list[Score]]:
+def score_window(
+    run: "Run", evaluate: Callable[..., list[Score]], data: Any, part: str, steps: int | None = None
+) -> dict[str, list[Score]]:
     """Its scores by its name; none where it was not trained.
 
     Args:
         evaluate: that of the task.
+        steps: that it sees, where the run's options do not say.
     """
     from recurra.tasks.run import load
 
     window = run.path / "baselines" / "window"
     if not (window / "scores.json").exists():
         return {}
-    return {f"window-{run.config.window}": evaluate(load(window).model, data, part)}
+    return {f"window-{steps or run.config.window}": evaluate(load(window).model, data, part)}
