@@ -19,6 +19,16 @@ PLAIN: dict[str, Any] = dict(
     **MULTI30K, attention="none", bridge="last", cell="lstm", layers=2, hidden_size=400, embedding_size=300
 )
 DIALOGUE: dict[str, Any] = dict(hidden_size=128, best_by="accuracy", threads=1)
+ADDITION: dict[str, Any] = dict(
+    problem="addition",
+    layers=1,
+    hidden_size=200,
+    batch_size=50,
+    learning_rate=4e-3,
+    threads=1,
+    epochs=1_000,
+    validate_every=500,
+)
 BORDES = "answers right by memory networks {}, of conversations {} (Bordes, Boureau and Weston 2017, no match type)"
 CAGLAYAN = "attentional GRU of LIUM-CVC 2017, tokenised, with BPE: about 38 (Caglayan et al.)"
 
@@ -72,18 +82,7 @@ ROWS = {
     "addition-9": Row(
         "program-execution",
         "",
-        dict(
-            problem="addition",
-            length=9,
-            layers=1,
-            hidden_size=200,
-            batch_size=50,
-            learning_rate=4e-3,
-            threads=1,
-            epochs=1_000,
-            time_limit=3_300,
-            validate_every=500,
-        ),
+        dict(**ADDITION, length=9, time_limit=3_300),
         "character accuracy >= 99 % within 4 hours",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
@@ -91,19 +90,7 @@ ROWS = {
     "addition-hour": Row(
         "program-execution",
         "",
-        dict(
-            problem="addition",
-            length=4,
-            promotion=99.0,
-            layers=1,
-            hidden_size=200,
-            batch_size=50,
-            learning_rate=4e-3,
-            threads=1,
-            epochs=1_000,
-            time_limit=2_400,
-            validate_every=500,
-        ),
+        dict(**ADDITION, length=4, promotion=99.0, time_limit=2_400),
         "character accuracy >= 99 % at the longest length reached within an hour",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),

@@ -52,6 +52,8 @@ def build_network(config: Config, sides: Sides) -> Translator:
     )
     bridge = Bridge(2 * memory_size, written.initial_state(1)) if config.bridge == "learnt" else None
     model = Translator(encoder, decoder, bridge)
+    if config.tied:  # as small as the decoder's, which is a softmax too
+        nn.init.uniform_(encoder.embedding.weight, -0.1, 0.1)
     start_uniformly(model, config, config.initial_range)
     for side, embedding, file in (
         (sides.source, encoder.embedding, config.source_vectors),

@@ -15,7 +15,7 @@ from recurra.tasks.run import fit, load
 from tests.tasks.translation.files import numerals, write_pairs
 
 SMALL = dict(
-    hidden_size=24, embedding_size=12, unit="words", min_count=1, batch_size=16, learning_rate=0.02, dropout=0.0,
+    hidden_size=24, embedding_size=12, unit="words", min_count=1, batch_size=16, learning_rate=0.01, dropout=0.0,
     smoothing=0.0, tied=False, baselines=False,
 )  # fmt: skip
 

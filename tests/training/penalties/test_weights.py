@@ -162,7 +162,7 @@ def test_a_group_and_nothing_else(group: str) -> None:
 def test_a_token_is_a_group_of_the_embedding() -> None:
     model = language_model()
     with torch.no_grad():
-        model.embedding.weight[2:4] *= 0.01
+        model.embedding.weight[2:4] *= 0.001
     proximal_step(weight_penalties(model, "embedding:group-in=0.01"), rate=1.0)
     assert (model.embedding.weight == 0).all(1).tolist() == [False, False, True, True, False, False, False]
 
