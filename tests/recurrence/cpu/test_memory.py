@@ -14,12 +14,12 @@ from recurra.cells import CELLS
 from recurra.layers import Recurrent
 from recurra.recurrence import reference
 from recurra.recurrence.cpu import execute as engine
-from recurra.recurrence.cpu.machine import host
 from recurra.recurrence.cpu.room import marked, room
 from recurra.recurrence.gradient import Wanted, differentiate
 from recurra.recurrence.graph import Graph
 from recurra.recurrence.interpret import interpret
 from recurra.recurrence.program import Program, Span
+from tests.processor import multiplies_bfloat16
 from tests.recurrence.cpu.compiled import CANARY, Guarded
 from tests.recurrence.programs import broadcast, gru, highway, inputs, layer_norm, lstm, tied, trajectories
 
@@ -113,7 +113,7 @@ def test_nothing_outside_the_buffers_is_touched(name, dtype):
                 )
 
 
-@pytest.mark.skipif(not host().bfloat16, reason="the processor multiplies no bfloat16")
+@multiplies_bfloat16
 @pytest.mark.parametrize("name", [*PROGRAMS, "remembered maximum"])
 def test_rounded_factors_stay_within_their_buffers(name):
     for hidden, rows, steps in ((1, 1, 1), (7, 3, 2), (17, 35, 3)):
