@@ -17,6 +17,10 @@ SEEDS = {"dev": DEV, "test": TEST}
 NUMBERS = 4_000_000
 """Features of the sequences that are answered at once, at most."""
 
+DEV_REACH = 2
+"""The dev part of a language has strings up to this many times the largest n of training: the weights that are kept are
+those that count best behind what they learnt."""
+
 REACH = 10
 """Strings of a language are tried up to this many times the largest n of training."""
 
@@ -104,8 +108,13 @@ def parts(problem: Problem, seed: int, size: int, lag: int | None = None) -> Ite
 
 
 def outcome(data: Data, answer: Answer, part: str) -> Outcome:
-    """What an answer comes to on a part."""
-    return judge(data.problem, answer, parts(data.problem, SEEDS[part], data.config.part_size))
+    """What an answer comes to on a part; whether a language is solved, strings up to the largest n of training say."""
+    problem, size = data.problem, data.config.part_size
+    found = judge(problem, answer, parts(problem, SEEDS[part], size))
+    if part == "dev" and problem.strings is not None:
+        longer = judge(problem, answer, parts(problem, SEEDS[part], size, DEV_REACH * problem.lag))
+        return longer._replace(solved=found.solved)
+    return found
 
 
 def evaluate(model: nn.Module, data: Data, part: str) -> list[Score]:
@@ -155,5 +164,7 @@ def signature(data: Data, part: str) -> str:
     """What a score was measured on."""
     problem, config = data.problem, data.config
     own = "".join(f"|{name}={value}" for name in ("symbols", "shape") if (value := getattr(config, name)) is not None)
-    count = "" if problem.strings is not None else f"|sequences={config.part_size}"
+    count = f"|sequences={config.part_size}"
+    if problem.strings is not None:
+        count = f"|n up to {DEV_REACH * problem.lag}" if part == "dev" else ""
     return f"{part}|{problem.name}|lag={problem.lag}{own}{count}"

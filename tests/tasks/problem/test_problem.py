@@ -12,7 +12,7 @@ from recurra.data.problems.draws import DEV, TEST
 from recurra.errors import BadInput
 from recurra.tasks.problem.config import Config
 from recurra.tasks.problem.problems import TrainingBatches, first_lag, make_data
-from recurra.tasks.problem.scoring import accepted, answer_of, judge, parts
+from recurra.tasks.problem.scoring import accepted, answer_of, judge, outcome, parts
 from recurra.tasks.problem.task import build, problem
 from recurra.tasks.run import fit, load
 
@@ -181,6 +181,13 @@ def test_a_language_is_known_up_to_the_first_string_that_is_not():
     assert [accepted(asked, up_to(last), 30) for last in (0, 1, 17, 30)] == [0, 1, 17, 30]
     every = judge(asked, up_to(2), parts(asked, DEV, 7))
     assert every.sequences == pytest.approx(100 * 2 / 3) and not every.solved  # all strings up to 3, whatever the size
+
+    data = make_data("anbn", Config(lag=3))
+    found, test = outcome(data, up_to(4), "dev"), outcome(data, up_to(4), "test")
+    right, wrong = (torch.nn.functional.softplus(torch.tensor(-sign)).item() for sign in (1.0, -1.0))
+    steps = [1 + 2 * n for n in range(1, 7)]  # the dev part has strings up to 6, of which this knows those up to 4
+    assert found.loss == pytest.approx((right * sum(steps[:4]) + wrong * sum(steps[4:])) / sum(steps))
+    assert test.loss == pytest.approx(right) and found.solved and test.solved
 
 
 @pytest.mark.parametrize(
