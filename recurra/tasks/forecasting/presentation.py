@@ -92,7 +92,7 @@ def draw_fan(path: Path, data: Data, cut: Cuts, forecast: Forecast) -> Path:
         axes.plot(ahead, forecast.mean[0], color=ORANGE, label="forecast")
         axes.axvline(ahead[0], color=GREY, linewidth=1)
         axes.tick_params(axis="x", rotation=20)
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
         axes.set_title(data.panel.names[series], loc="left")
     return path
 
