@@ -1,7 +1,5 @@
 """A network that reads a text and writes another, with the same layers for both."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -31,20 +29,27 @@ class Executor(nn.Module):
         self.register_buffer("level", torch.ones(2, dtype=torch.long))
 
     def loss(
-        self, tokens: Int[Tensor, "B T"], wanted: Int[Tensor, "B T"], *, divisor: float = 1.0
+        self,
+        tokens: Int[Tensor, "B T"],
+        wanted: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"],
+        *,
+        divisor: float = 1.0,
     ) -> Float[Tensor, ""]:
         """The sum of -log P of the wanted tokens, each after all before it, over ``divisor``.
 
         Args:
             tokens: problem, boundary and answer without its last token.
             wanted: the token after each, -100 where none is to be guessed.
+            lengths: of the rows, at least 1.
         """
-        hidden, _ = self.language_model.hidden(tokens)
+        hidden, _ = self.language_model.hidden(tokens, lengths=lengths)
         return self.language_model.output.cross_entropy(hidden, wanted, divisor=divisor)
 
-    def guesses(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        """The likeliest token after each."""
-        return self.language_model(tokens)[0].argmax(2)
+    def guesses(self, tokens: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
+        """The likeliest token after each, in rows of these lengths."""
+        hidden, _ = self.language_model.hidden(tokens, lengths=lengths)
+        return self.language_model.output(hidden).argmax(2)
 
     def begin(self, problems: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> State:
         """The state after problems, before the boundary that follows them.
@@ -52,9 +57,7 @@ class Executor(nn.Module):
         Args:
             lengths: of the problems, at least 1.
         """
-        layers: Any = self.language_model.layers
-        _, state = layers(self.language_model.embedding(problems), lengths=lengths)
-        return state
+        return self.language_model.hidden(problems, lengths=lengths)[1]
 
     def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Scores of the token after ``tokens``."""

@@ -60,9 +60,15 @@ class LanguageModel(nn.Module):
         """The state before a text's first token."""
         return self.layers.initial_state(batch_size)
 
-    def hidden(self, tokens: Int[Tensor, "B T"], state: State | None = None) -> tuple[Float[Tensor, "B T H"], State]:
-        """What the softmax layer sees at every step, and the state after the last."""
-        outputs, state = self.layers(self.dropout(self.embedding(tokens)), state)
+    def hidden(
+        self, tokens: Int[Tensor, "B T"], state: State | None = None, *, lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Float[Tensor, "B T H"], State]:
+        """What the softmax layer sees at every step, and the state after the last.
+
+        Args:
+            lengths: of rows that end earlier than others, at least 1.
+        """
+        outputs, state = self.layers(self.dropout(self.embedding(tokens)), state, lengths=lengths)
         return self.dropout(outputs), state
 
     def forward(self, tokens: Int[Tensor, "B T"], state: State | None = None) -> tuple[Float[Tensor, "B T V"], State]:

@@ -27,6 +27,7 @@ class Batch(NamedTuple):
 
     tokens: Int[Tensor, "B T"]
     wanted: Int[Tensor, "B T"]
+    lengths: Int[Tensor, " B"]
 
 
 def goal(config: Config) -> Level:
@@ -64,7 +65,9 @@ def batch(programs: Sequence[Program], config: Config) -> Batch:
         targets.append(torch.tensor([*[IGNORED] * len(read), *answer]))
     pad = torch.nn.utils.rnn.pad_sequence
     return Batch(
-        pad(rows, batch_first=True, padding_value=BOUNDARY), pad(targets, batch_first=True, padding_value=IGNORED)
+        pad(rows, batch_first=True, padding_value=BOUNDARY),
+        pad(targets, batch_first=True, padding_value=IGNORED),
+        torch.tensor([len(row) for row in rows]),
     )
 
 

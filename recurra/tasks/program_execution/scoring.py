@@ -42,9 +42,9 @@ def character_accuracy(model: Executor, programs: Sequence[Program], config: Con
     device = next(model.parameters()).device
     right = count = 0
     for begin in range(0, len(programs), ROWS):
-        tokens, wanted = (each.to(device) for each in batch(programs[begin : begin + ROWS], config))
+        tokens, wanted, lengths = (each.to(device) for each in batch(programs[begin : begin + ROWS], config))
         asked = wanted != IGNORED
-        right += int((model.guesses(tokens) == wanted)[asked].sum())
+        right += int((model.guesses(tokens, lengths) == wanted)[asked].sum())
         count += int(asked.sum())
     return 100 * right / count
 

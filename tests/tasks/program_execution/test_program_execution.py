@@ -77,6 +77,15 @@ def test_a_batch_asks_for_the_answer_alone(options, read):
     assert write_answer(found.wanted[0][asked].tolist()) == "34" and found.wanted[0][asked][-1] == 0
     assert write_answer(found.tokens[0][len(read) + 1 :].tolist()) == "34"
     assert (found.wanted[1] >= 0).sum() == 2
+    assert found.lengths.tolist() == [len(read) + 3, len(read) // 2 + 2]
+
+
+def test_the_loss_of_a_batch_is_that_of_its_problems(run):
+    programs = [Program("print(1)", "1"), Program("print(12+34)", "46"), Program("2", "2")]
+    with torch.no_grad():
+        together = run.model.loss(*batch(programs, run.config))
+        alone = [run.model.loss(*batch([program], run.config)) for program in programs]
+    torch.testing.assert_close(together, sum(alone))
 
 
 def test_accuracy_is_that_of_single_steps(run):
