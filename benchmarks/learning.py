@@ -173,7 +173,7 @@ def rows(runs: Path, jobs: int, cases: dict[str, list[Case]]) -> dict[str, Any]:
 
 def bridges(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
     """Temporal order at growing lags: a learner that solves a lag with no seed is not tried at longer ones."""
-    budget, table = 60.0, {}
+    budget, table = 40.0, {}
     going = [(cell, learner) for cell in ("elman", "lstm") for learner in (*LEARNERS, "rtrl")]
     for lag in (10, 30, 100, 300):
         cases = {
@@ -215,12 +215,12 @@ def intervals(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
 
 
 def counting(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
-    """Strings up to n = N are learnt for a minute by networks of three units; up to which n are they then accepted?
+    """Strings up to n = N are learnt for half a minute by networks of three units; up to which n are they then accepted?
 
     A count that leaks is wrong after some tens of steps. One of these cells cannot forget; one looks at its count.
     """
     own = {"learning_rate": 1e-2, "schedule": "cosine", "validate_every": 100}
-    options = {"hidden_size": 3, "time_limit": 60.0, "stop_when_solved": False, **own}
+    options = {"hidden_size": 3, "time_limit": 30.0, "stop_when_solved": False, **own}
     cases = {
         f"{cell}, N = {lag}": [Case("anbn", "adam", {**options, "lag": lag, "cell": cell}, seed) for seed in seeds]
         for lag in (10, 30)

@@ -21,13 +21,14 @@ PLAIN: dict[str, Any] = dict(
 DIALOGUE: dict[str, Any] = dict(hidden_size=128, best_by="accuracy", threads=1)
 ADDITION: dict[str, Any] = dict(
     problem="addition",
+    cell="layer-norm-lstm",
     layers=1,
     hidden_size=200,
     batch_size=50,
     learning_rate=4e-3,
     threads=1,
     epochs=1_000,
-    validate_every=500,
+    validate_every=250,
 )
 BORDES = "answers right by memory networks {}, of conversations {} (Bordes, Boureau and Weston 2017, no match type)"
 CAGLAYAN = "attentional GRU of LIUM-CVC 2017, tokenised, with BPE: about 38 (Caglayan et al.)"
@@ -82,7 +83,7 @@ ROWS = {
     "addition-9": Row(
         "program-execution",
         "",
-        dict(**ADDITION, length=9, time_limit=7_000),
+        dict(**ADDITION, length=9, time_limit=4_600),
         "character accuracy >= 99 % within 4 hours",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
