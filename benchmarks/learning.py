@@ -215,7 +215,7 @@ def intervals(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
 
 
 def counting(runs: Path, jobs: int, seeds: list[int]) -> dict[str, Any]:
-    """Strings up to n = N are learnt for half a minute by networks of three units; up to which n are they then accepted?
+    """Strings up to n = N are learnt for half a minute by networks of three units; which are then accepted?
 
     A count that leaks is wrong after some tens of steps. One of these cells cannot forget; one looks at its count.
     """

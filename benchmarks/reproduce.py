@@ -10,11 +10,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def commands(file: Path) -> dict[str, str]:
-    """The command of each row, or the one command of a file that is a single result."""
+    """The command of each row, or the one command of a file that is a single result; none of what several runs made."""
     found = json.loads(file.read_text())
     if "command" in found:
         return {file.stem: found["command"]}
-    return {f"{file.stem}/{row}": result["command"] for row, result in found.items()}
+    rows = {row: result for row, result in found.items() if isinstance(result, dict) and "command" in result}
+    return {f"{file.stem}/{row}": result["command"] for row, result in rows.items()}
 
 
 def main() -> None:
