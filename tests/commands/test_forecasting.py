@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -130,3 +131,18 @@ def test_options_that_do_not_fit(tmp_path, table, capsys, options, said):
     assert run("fit", "forecasting", table, *COLUMNS, "--out", tmp_path / "run", *TINY, *options) == 2
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_words_of_a_category_are_those_of_training(tmp_path, capsys):
+    frame = sales()
+    frame["promotion"] = np.where(frame.promotion == 1, "half price", "none")
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    out, options = tmp_path / "run", ["--known", "promotion", "--categories", "promotion", "--no-baselines"]
+    assert run("fit", "forecasting", tmp_path / "sales.csv", *COLUMNS, "--out", out, *TINY, *options) == 0
+    assert run("predict", out, "--as-of", "2025-04-20") == 0
+    frame.loc[30, "promotion"] = "gift"
+    frame.to_csv(tmp_path / "later.csv", index=False)
+    capsys.readouterr()
+    assert run("evaluate", out, tmp_path / "later.csv") == 2
+    said = "later.csv: line 32: 'promotion' holds 'gift', which training did not have (half price, none); mend it"
+    assert said in capsys.readouterr().err

@@ -52,7 +52,7 @@ def numbers(cells: "pandas.Series", place: Place) -> np.ndarray:
             row = int(wrong.argmax())
             raise BadInput(
                 f"{place(cells.index[row])}: {cells.name!r} holds {text.iloc[row][:40]!r}, no number; "
-                "mend it, or leave the cell empty where nothing was observed"
+                "mend it, leave the cell empty where nothing was observed, or name a covariate of words by --categories"
             )
     if np.isinf(found).any():
         row = int(np.isinf(found).argmax())
@@ -60,6 +60,13 @@ def numbers(cells: "pandas.Series", place: Place) -> np.ndarray:
             f"{place(cells.index[row])}: {cells.name!r} is infinite; mend it, or leave the cell empty where nothing "
             "was observed"
         )
+    return found
+
+
+def words(cells: "pandas.Series") -> np.ndarray:
+    """The words of a category, as text; None where a cell is empty."""
+    text = cells.astype(str).str.strip()
+    found: np.ndarray = text.where(cells.notna() & (text != ""), None).to_numpy(object)
     return found
 
 

@@ -1,6 +1,6 @@
 """Which columns of a table hold what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from recurra.errors import BadInput, unknown
@@ -23,6 +23,8 @@ class PanelColumns(NamedTuple):
         known: covariates known ahead of time.
         past: covariates known only for the past.
         static: numbers that do not change within a series.
+        categories: those of the covariates that hold words. Once these are known, ``known``, ``past`` and ``static``
+            name a number for each word in place of such a column: ``column=word``, which is 1 where the word stands.
         frequency: of the steps, as pandas writes it (``h``, ``D``, ``MS``); inferred where it is None.
         time_format: as of ``strptime``; ISO 8601 where it is None.
     """
@@ -34,9 +36,27 @@ class PanelColumns(NamedTuple):
     known: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     frequency: str | None = None
     time_format: str | None = None
     encoding: str = "utf-8"
+
+    def word(self, name: str) -> tuple[str, str] | None:
+        """The column and the word that a number stands for; None of a column of numbers."""
+        column, _, word = name.partition("=")
+        return (column, word) if column in self.categories and name != column else None
+
+    def spelled_out(self, words: Mapping[str, Sequence[str]]) -> "PanelColumns":
+        """The same with a number for each word of each category."""
+
+        def of(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(
+                found
+                for name in names
+                for found in ([f"{name}={word}" for word in words[name]] if name in words else [name])
+            )
+
+        return self._replace(known=of(self.known), past=of(self.past), static=of(self.static))
 
 
 def settle(columns: PanelColumns, names: Sequence[str], place: str) -> PanelColumns:
@@ -72,9 +92,13 @@ def _check(columns: PanelColumns, names: Sequence[str], place: str) -> None:
     used: dict[str, str] = {}
     for option in ("time", "target", "group", "known", "past", "static"):
         value = getattr(columns, option)
-        for name in [value] if isinstance(value, str) else value or ():
+        read = [value] if isinstance(value, str) else value or ()
+        for name in dict.fromkeys((columns.word(name) or (name,))[0] for name in read):
             if name not in names:
                 raise BadInput(f"{place}: {unknown('column', name, names)}; name it by --{option}")
             if name in used:
                 raise BadInput(f"{place}: the column {name!r} is both --{used[name]} and --{option}; choose one")
             used[name] = option
+    for name in columns.categories:
+        if used.get(name) not in ("known", "past", "static") or "=" in name:
+            raise BadInput(f"{place}: --categories {name}: is no covariate; name it by --known, --past or --static too")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from recurra.data.panel.cells import Place, TimeKind, names, numbers, times
+from recurra.data.panel.cells import Place, TimeKind, names, numbers, times, words
 from recurra.data.panel.columns import PanelColumns, settle
 from recurra.data.panel.frames import column_names, frames, place_of
 from recurra.errors import BadInput
@@ -19,6 +19,9 @@ FILE = 40
 """Bits of a row's number below those of its file's."""
 
 PARTS = ("train", "dev", "test")
+
+MOST_WORDS = 100
+"""Of a category: each becomes a number of every step."""
 
 
 class Observations(NamedTuple):
@@ -107,8 +110,8 @@ def _long(
         np.full(len(rows), part, np.int8),
         np.full(len(rows), columns.target[0], object) if name is None else name,
         time,
-        _columns(frame, read, place),
-        _columns(frame, columns.static, place),
+        _columns(frame, read, columns, place),
+        _columns(frame, columns.static, columns, place),
     )
 
 
@@ -123,7 +126,7 @@ def _wide(
         np.full(len(rows) * count, part, np.int8),
         np.repeat(np.array(columns.target, object), len(rows)),
         None if time is None else np.tile(time, count),
-        _columns(frame, columns.target, place).T.reshape(-1, 1),
+        _columns(frame, columns.target, columns, place).T.reshape(-1, 1),
         np.empty((len(rows) * count, 0)),
     )
 
@@ -133,7 +136,7 @@ def _rows(
 ) -> Observations:
     """Missing cells behind the last number of a row are no observations."""
     name = names(frame.iloc[:, 0], place)
-    values = _columns(frame, list(frame.columns[1:]), place)
+    values = _columns(frame, list(frame.columns[1:]), columns, place)
     observed = ~np.isnan(values)
     lengths = np.where(observed.any(1), values.shape[1] - observed[:, ::-1].argmax(1), 0)
     if (lengths == 0).any():
@@ -149,11 +152,53 @@ def _rows(
     )
 
 
-def _columns(frame: "pandas.DataFrame", wanted: Sequence[str], place: Place) -> np.ndarray:
+def _columns(frame: "pandas.DataFrame", wanted: Sequence[str], columns: PanelColumns, place: Place) -> np.ndarray:
     found = np.empty((len(frame), len(wanted)))
+    of_words: dict[str, list[tuple[int, str]]] = {}
     for number, name in enumerate(wanted):
-        found[:, number] = numbers(frame[name], place)
+        if (category := columns.word(name)) is None:
+            found[:, number] = numbers(frame[name], place)
+        else:
+            of_words.setdefault(category[0], []).append((number, category[1]))
+    for name, listed in of_words.items():
+        found[:, [number for number, _ in listed]] = _indicators(frame[name], [word for _, word in listed], place)
     return found
+
+
+def _indicators(cells: "pandas.Series", known: list[str], place: Place) -> np.ndarray:
+    """1 where a word stands and 0 elsewhere, a column for each word; NaN where a cell is empty."""
+    found = words(cells)
+    empty = np.array([word is None for word in found])
+    there = found[:, None] == np.array(known, object)
+    strange = ~there.any(1) & ~empty
+    if strange.any():
+        row = int(strange.argmax())
+        raise BadInput(
+            f"{place(cells.index[row])}: {cells.name!r} holds {found[row]!r}, which training did not have "
+            f"({', '.join(known)}); mend it, or train with it"
+        )
+    return np.where(empty[:, None], np.nan, there.astype(np.float64))
+
+
+def read_words(table: Table, columns: PanelColumns) -> dict[str, list[str]]:
+    """All words of each category that is not spelled out yet, in order.
+
+    Raises:
+        BadInput: a file cannot be read or lacks a column; a category has more than ``MOST_WORDS`` words.
+    """
+    covariates = {*columns.known, *columns.past, *columns.static}
+    found: dict[str, set[str]] = {name: set() for name in columns.categories if name in covariates}
+    for path, _ in table.files if found else ():
+        settle(columns, column_names(path, table.encoding), f"{path}: header")
+        for frame in frames(path, table.encoding):
+            for name, known in found.items():
+                known.update(word for word in words(frame[name]) if word is not None)
+                if len(known) > MOST_WORDS:
+                    raise BadInput(
+                        f"{path}: {name!r} has more than {MOST_WORDS} words; leave it out of --categories, or make "
+                        "them fewer"
+                    )
+    return {name: sorted(known) for name, known in found.items()}
 
 
 _LAYOUTS: dict[str, Callable[..., Observations]] = {"long": _long, "wide": _wide, "rows": _rows}

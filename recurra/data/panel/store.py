@@ -19,7 +19,7 @@ from recurra.data.panel.columns import PanelColumns, settle
 from recurra.data.panel.frames import column_names, needs_series
 from recurra.data.panel.grid import Grid
 from recurra.data.panel.grouping import Sorted, make_grid, series_of, sort
-from recurra.data.panel.layouts import Observations, Table, read_observations
+from recurra.data.panel.layouts import Observations, Table, read_observations, read_words
 from recurra.data.ragged_file import RaggedFile, write_ragged
 from recurra.data.texts import Texts, write_texts
 from recurra.errors import BadInput
@@ -89,6 +89,7 @@ def keep_panel(files: list[tuple[Path, str]], columns: PanelColumns) -> Panel:
     hashes = {str(path): sha256_of(path) for path, _ in files}
     columns = settle(columns, column_names(files[0][0], columns.encoding), f"{files[0][0]}: header")
     table = Table(tuple(files), columns.encoding)
+    columns = columns.spelled_out(read_words(table, columns))
     read = [FORMAT, list(hashes.values()), [part for _, part in files], columns._asdict()]
     folder = cached("panels", hashlib.sha256(json.dumps(read).encode()).hexdigest())
     if not (folder / "panel.json").exists():

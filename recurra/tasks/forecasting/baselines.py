@@ -35,10 +35,10 @@ LONGEST = 500
 """Values that they are fitted to."""
 
 SAME = (
-    "layout", "time", "target", "group", "known", "past", "static", "frequency", "time_format", "encoding", "horizon",
-    "context", "season", "train_size", "dev_size", "test_size", "until", "distribution", "scaling",
-    "calendar", "windows", "best_by", "score", "hidden_size", "batch_size", "epochs", "learning_rate", "seed",
-    "threads", "device",
+    "layout", "time", "target", "group", "known", "past", "static", "categories", "frequency", "time_format",
+    "encoding", "horizon", "context", "season", "train_size", "dev_size", "test_size", "until", "distribution",
+    "scaling", "calendar", "windows", "best_by", "score", "hidden_size", "batch_size", "epochs",
+    "learning_rate", "seed", "threads", "device",
 )  # fmt: skip
 """The model's options that the window network has too."""
 

@@ -29,9 +29,14 @@ class Config(Settings):
         (), description="column to forecast (y); of a wide table those that are series, commas between them (all)"
     )
     group: Columns = Field((), description="columns that together name the series, commas between them (unique_id)")
-    known: Columns = Field((), description="columns of numbers known ahead for the horizon, commas between them")
-    past: Columns = Field((), description="columns of numbers known for the past only, commas between them")
-    static: Columns = Field((), description="columns of numbers that do not change within a series")
+    known: Columns = Field((), description="covariates known ahead for the horizon: columns, commas between them")
+    past: Columns = Field((), description="covariates known for the past only: columns, commas between them")
+    static: Columns = Field((), description="columns that do not change within a series")
+    categories: Columns = Field(
+        (),
+        description="those of --known, --past and --static that hold words: each word becomes a number, 1 where it "
+        "stands and 0 elsewhere",
+    )
     frequency: str | None = Field(
         None, description="of the steps: h, 15min, D, B, W, MS … (told by the commonest step)"
     )

@@ -203,6 +203,66 @@ def test_covariates_that_are_refused(read, change, said):
         read(change(sales()))
 
 
+def kinds(shops=("north", "south"), **options):
+    """Sales whose promotions and areas are words."""
+    frame = sales(shops, **options)
+    frame["promotion"] = np.where(frame.promotion == 1, np.where(frame.date.dt.day < 9, "half price", "none"), " no ")
+    return frame.assign(area=np.where(frame.area > 150, "large", "small"))
+
+
+WORDS = SHOPS._replace(categories=("promotion", "area"))
+
+
+@pytest.mark.parametrize("name", ["sales.csv", "sales.parquet"])
+def test_words_are_the_dummies_of_pandas(read, name):
+    frame = kinds(ahead=3)
+    plain = frame.assign(promotion=frame.promotion.str.strip())
+    dummies = pd.get_dummies(plain, columns=["promotion", "area"], prefix_sep="=", dtype=float)
+    known = tuple(sorted(column for column in dummies if column.startswith("promotion=")))
+    static = ("area=large", "area=small")
+    found, wanted = (
+        read(frame, WORDS, name),
+        read(dummies, SHOPS._replace(known=known, static=static), f"dummies-{name}"),
+    )
+    assert (found.columns.known, found.columns.static) == (known, static) and len(known) == 3
+    np.testing.assert_array_equal(found.static, wanted.static)
+    for number in range(2):
+        np.testing.assert_array_equal(found.values[number], wanted.values[number])
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "said"),
+    [
+        (lambda frame: frame, SHOPS, "line 2: 'promotion' holds .* name a covariate of words by --categories"),
+        (lambda frame: frame, WORDS._replace(static=()), "header: --categories area: is no covariate; name it by --kn"),
+        (
+            lambda frame: frame.assign(promotion=frame.index.astype(str)),
+            WORDS,
+            "'promotion' has more than 100 words; leave it out of --categories",
+        ),
+        (
+            lambda frame: frame.assign(promotion=frame.promotion.where(frame.index != 3)),
+            WORDS,
+            "line 5: a covariate known ahead is missing",
+        ),
+        (lambda frame: frame.assign(area=frame.area.where(frame.index != 3)), WORDS, "line 5: a static feature is mis"),
+        (
+            lambda frame: frame.assign(area=frame.area.where(frame.index != 3, "large")),
+            WORDS,
+            "line 5: a static feature changes within",
+        ),
+        (
+            lambda frame: frame,
+            WORDS.spelled_out({"promotion": ["half price", "no"], "area": ["large", "small"]}),
+            r"line \d+: 'promotion' holds 'none', which training did not have \(half price, no\); mend it",
+        ),
+    ],
+)
+def test_words_that_are_refused(read, change, columns, said):
+    with pytest.raises(BadInput, match=f"sales.csv: {said}"):
+        read(change(kinds()), columns)
+
+
 def test_one_column_for_two_things(read):
     with pytest.raises(BadInput, match="the column 'promotion' is both --known and --past"):
         read(sales(), SHOPS._replace(past=("promotion",)))
