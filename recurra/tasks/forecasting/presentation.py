@@ -8,6 +8,7 @@ import numpy as np
 
 from recurra.baselines.naive_forecasts import Forecast
 from recurra.metrics.forecast import INTERVAL, LEVELS
+from recurra.metrics.score import Score
 from recurra.tasks.charts import BLUE, COLOURS, GREY, ORANGE, chart
 from recurra.tasks.forecasting.baselines import simple
 from recurra.tasks.forecasting.batches import Origins
@@ -39,8 +40,14 @@ def loss_unit(distribution: str) -> str:
 
 def present(run: "Run") -> list[Path]:
     """Draw how the run learnt and, where it has finished, its scores and its forecasts of the test part."""
-    pictures = draw_run(run, unit=loss_unit(run.config.distribution))
+    pictures = draw_run(run, unit=loss_unit(run.config.distribution), beside=_of_as_many_windows)
     return [*pictures, *_of_part(run, run.data, "test")] if run.folder.finished else pictures
+
+
+def _of_as_many_windows(one: Score, other: Score) -> bool:
+    """Statistical models are scored on a few windows alone, whose mean says nothing beside that of all."""
+    counts = [part for score in (one, other) for part in score.signature.split("|") if part.startswith("windows=")]
+    return counts[0] == counts[1]
 
 
 def report(run: "Run", data: Data, part: PartName) -> list[str]:
