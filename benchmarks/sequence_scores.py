@@ -21,14 +21,12 @@ PLAIN: dict[str, Any] = dict(
 DIALOGUE: dict[str, Any] = dict(hidden_size=128, best_by="accuracy", threads=1)
 ADDITION: dict[str, Any] = dict(
     problem="addition",
-    cell="layer-norm-lstm",
     layers=1,
     hidden_size=200,
     batch_size=50,
     learning_rate=4e-3,
     threads=1,
     epochs=1_000,
-    validate_every=250,
 )
 BORDES = "answers right by memory networks {}, of conversations {} (Bordes, Boureau and Weston 2017, no match type)"
 CAGLAYAN = "attentional GRU of LIUM-CVC 2017, tokenised, with BPE: about 38 (Caglayan et al.)"
@@ -83,7 +81,7 @@ ROWS = {
     "addition-9": Row(
         "program-execution",
         "",
-        dict(**ADDITION, length=9, time_limit=4_600),
+        dict(**ADDITION, length=9, time_limit=3_300, validate_every=500),
         "character accuracy >= 99 % within 4 hours",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
@@ -91,7 +89,7 @@ ROWS = {
     "addition-hour": Row(
         "program-execution",
         "",
-        dict(**ADDITION, length=4, promotion=99.0, time_limit=2_400),
+        dict(**ADDITION, cell="layer-norm-lstm", length=5, promotion=97.0, time_limit=1_500, validate_every=250),
         "character accuracy >= 99 % at the longest length reached within an hour",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
