@@ -105,7 +105,7 @@ def by_rtrl(place: Path, case: Case) -> Found:
     from recurra.tasks.problem.scoring import answer_of, evaluate, outcome
     from recurra.training import rtrl
 
-    file = place.with_suffix(".json")
+    file = place.with_name(f"{place.name}.json")  # a name may have dots
     if file.exists():
         return Found(**json.loads(file.read_text()))
     options = {**SHARED, **RTRL, **case.options, "seed": case.seed}
