@@ -89,7 +89,7 @@ ROWS = {
     "addition-hour": Row(
         "program-execution",
         "",
-        dict(**ADDITION, cell="layer-norm-lstm", length=5, promotion=97.0, time_limit=1_500, validate_every=250),
+        dict(**ADDITION, cell="layer-norm-lstm", length=5, promotion=97.0, time_limit=1_080, validate_every=250),
         "character accuracy >= 99 % at the longest length reached within an hour",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
