@@ -249,7 +249,7 @@ def draw(table: dict[str, Any], path: Path, budget: float) -> None:
             for x, lag in enumerate(lags):
                 row = table.get(f"{cell} {learner} {lag}")
                 times = row["seconds_to_solve"] if row else []
-                share = 1 - median(times) / budget if times else 0
+                share = max(0, 1 - median(times) / budget) if times else 0  # the last validation may come after it
                 colour = (1 - 0.75 * share, 1 - 0.35 * share, 1 - 0.6 * share) if times else "#eeeeee"
                 place.add_patch(Rectangle((x, y), 1, 1, fc=colour, ec="w"))
                 text = f"{median(times):.0f} s\n{row['solved']}" if times else ("-" if row else "")
