@@ -14,7 +14,10 @@ from recurra.bench.entry import Entry
 from recurra.bench.shapes import flops, sequence_bytes
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_PRODUCT_SIZES = (1024, 2048)
+_PRODUCT_SIZES = (256, 1024, 2048)
+_LONGEST_PRODUCT = 1.0
+"""Seconds: bfloat16 has no instructions on many processors, where one large product would take minutes."""
+
 _WORKING_SETS = (2**17, 2**19, 2**21, 2**23, 2**28)
 """Bytes, from what a core's second-level cache holds up to what only memory does."""
 
@@ -103,8 +106,17 @@ def _rates(threads: int, precisions: Iterable[str]) -> Rates:
     seen = {size: max(_copy(size), _read(size)) for size in _WORKING_SETS}
     # a smaller set is at least as near; measured alone, the start of a call would hide that
     bandwidth = {size: max(rate for other, rate in seen.items() if other >= size) for size in seen}
-    product = {name: max(_product(size, TYPES[name]) for size in _PRODUCT_SIZES) for name in precisions}
-    return Rates(threads, product, bandwidth, _barrier(threads))
+    return Rates(threads, {name: _products(TYPES[name]) for name in precisions}, bandwidth, _barrier(threads))
+
+
+def _products(kind: torch.dtype) -> float:
+    """The best rate of some sizes, none of which takes longer than a second by the rate of those before it."""
+    best = 0.0
+    for size in _PRODUCT_SIZES:
+        if 2 * size**3 > _LONGEST_PRODUCT * best > 0:
+            break
+        best = max(best, _product(size, kind))
+    return best
 
 
 def _product(size: int, kind: torch.dtype) -> float:
