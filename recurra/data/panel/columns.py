@@ -68,6 +68,13 @@ def settle(columns: PanelColumns, names: Sequence[str], place: str) -> PanelColu
     for name in names:
         if list(names).count(name) > 1:
             raise BadInput(f"{place}: the column {name!r} is there twice; rename one")
+    if columns.layout != "long" and any(
+        (columns.known, columns.past, columns.static, columns.group, columns.categories)
+    ):
+        each = "column" if columns.layout == "wide" else "row"
+        raise BadInput(
+            f"--layout {columns.layout}: every {each} is a series, so none is a covariate or a group; give a long table"
+        )
     if columns.layout == "rows":
         return columns
     time = columns.time or next((name for name in names if name.lower() in TIMES), None)

@@ -118,8 +118,6 @@ def _long(
 def _wide(
     frame: "pandas.DataFrame", columns: PanelColumns, rows: np.ndarray, part: int, time: np.ndarray | None, place: Place
 ) -> Observations:
-    if columns.known or columns.past or columns.static or columns.group:
-        raise BadInput("--layout wide: every column is a series, so none is a covariate or a group; give a long table")
     count = len(columns.target)
     return Observations(
         np.tile(rows, count),

@@ -268,6 +268,8 @@ def test_one_column_for_two_things(read):
         read(sales(), SHOPS._replace(past=("promotion",)))
     with pytest.raises(BadInput, match="every column is a series"):
         read(sales(), SHOPS._replace(layout="wide", group=(), static=(), past=(), target=("units",)))
+    with pytest.raises(BadInput, match="every row is a series"):
+        read(sales(), PanelColumns("rows", known=("promotion",), categories=("promotion",)))
 
 
 def test_the_spring_gap_is_told(read, capsys):
