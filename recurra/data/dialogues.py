@@ -1,15 +1,14 @@
 """Conversations from files: turns, each said by someone, and what was said before each."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recurra.data.lines import read_lines
+from recurra.data.lines import json_of, open_text, read_lines
 from recurra.data.parallel import Pair, composed
-from recurra.data.text import decompressed, files_of
+from recurra.data.text import files_of
 from recurra.errors import BadInput
 
 USER, BOT, KNOWLEDGE = "user", "bot", "knowledge"
@@ -76,7 +75,13 @@ def exchanges(dialogues: Iterator[Dialogue], speaker: str) -> Iterator[Pair]:
                 yield Pair(history(turns[:number]), turn.text, f"{place}, turn {number + 1}")
 
 
-def _clean(text: str) -> str:
+def conversation_of(pair: Pair) -> str:
+    """Where the conversation of an exchange begins."""
+    return pair.place.rpartition(", turn ")[0]
+
+
+def clean(text: str) -> str:
+    """What is said as it is kept: single blanks, composed characters, and none of the marks of a history."""
     return composed(re.sub(f"[{TURN}{WORDS}]", " ", " ".join(text.split())))
 
 
@@ -87,8 +92,8 @@ def _lines_of_json(path: Path, encoding: str) -> Iterator[Dialogue]:
         if not line.strip():
             continue
         try:
-            record: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = json_of(line)
+        except ValueError as error:
             raise BadInput(f"{place} is no JSON ({error}); write one object a line") from error
         if isinstance(record, dict) and isinstance(record.get("turns"), list):
             yield dialogue_of(record, place)
@@ -124,7 +129,7 @@ def _turn(given: Any, index: int, place: str) -> Turn:
         given, speaker = given.get("text"), given.get("speaker", speaker)
     if not isinstance(given, str) or not isinstance(speaker, str) or not speaker.strip():
         raise BadInput(f'{place}: turn {index + 1} is no text; write a text, or {{"speaker": ..., "text": ...}}')
-    return Turn(_clean(speaker), _clean(given))
+    return Turn(clean(speaker), clean(given))
 
 
 def _babi(path: Path, encoding: str) -> Iterator[Dialogue]:
@@ -142,23 +147,21 @@ def _babi(path: Path, encoding: str) -> Iterator[Dialogue]:
             raise BadInput(f"{path}: line {number} does not begin with a number and a blank; {wanted}")
         said, tab, answer = rest.partition("\t")
         if tab:
-            turns += [Turn(USER, _clean(said)), Turn(BOT, _clean(answer))]
+            turns += [Turn(USER, clean(said)), Turn(BOT, clean(answer))]
         else:
-            turns.append(Turn(KNOWLEDGE, _clean(said)))
+            turns.append(Turn(KNOWLEDGE, clean(said)))
     if turns:
         yield Dialogue(tuple(turns), f"{path}: line {begin}")
 
 
 def _camrest(path: Path, encoding: str) -> Iterator[Dialogue]:
-    with decompressed(path) as file:
-        text = file.read().decode(encoding)
-    lines = text.split("\n")
-    text = "\n".join(line for line in lines if not line.startswith("#"))
+    with open_text(path, encoding) as file:
+        text = "".join(line for line in file if not line.startswith("#"))
     try:
-        records = json.loads(text)
+        records = json_of(text)
         for number, record in enumerate(records, 1):
             said = ((turn["usr"]["transcript"], turn["sys"]["sent"]) for turn in record["dial"])
-            pairs = ((Turn(USER, _clean(user)), Turn(BOT, _clean(bot))) for user, bot in said)
+            pairs = ((Turn(USER, clean(user)), Turn(BOT, clean(bot))) for user, bot in said)
             yield Dialogue(tuple(turn for pair in pairs for turn in pair), f"{path}: dialogue {number}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: is not CamRest676's list ({error!r}); write conversations as .jsonl") from error

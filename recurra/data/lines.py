@@ -2,10 +2,11 @@
 
 import codecs
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from recurra.data import standard_input
 from recurra.data.text import TextSource, decompressed
@@ -22,7 +23,8 @@ def open_text(path: Path, encoding: str, newline: str = "\n") -> Iterator[TextIO
     """
     try:
         codec = codecs.lookup(encoding).name
-    except LookupError as error:
+        "a".encode(codec)  # fails for those that are no encodings of text
+    except (LookupError, UnicodeError) as error:
         raise BadInput(f"unknown encoding {encoding!r}; known are those of Python, for instance latin-1") from error
     TextSource([path])
     try:
@@ -44,6 +46,21 @@ def read_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     with open_text(path, encoding) as file:
         for number, line in enumerate(file, 1):
             yield number, line.removesuffix("\n").removesuffix("\r")
+
+
+def json_of(text: str) -> Any:
+    """What a text of JSON holds.
+
+    Raises:
+        ValueError: it is none, is nested too deeply, or holds half a pair of surrogates, which is no character.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _misplaced(path: Path, codec: str) -> BadInput | None:

@@ -60,7 +60,7 @@ def keep_pairs(paths: Sequence[Path], read: Callable[[], Iterable[Pair]], *depen
         BadInput: as of ``read``, there are none, or the cache folder cannot be written.
     """
     hashes = {str(path): sha256_of(path) for path in paths if path.is_file()}
-    key = _key(list(hashes.values()), [path.name for path in paths], *depends)
+    key = _key(list(hashes.values()), [str(path) for path in paths], *depends)
     path = cached("pairs", key) / "texts.ragged"
     with suppress(OSError, BadInput):  # none yet, or a damaged one
         return PairStore(key, Texts(path), hashes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from recurra.data.case import Case, CaseColumns, split_labels, text_case
-from recurra.data.lines import open_text, read_lines
+from recurra.data.lines import json_of, open_text, read_lines
 from recurra.errors import BadInput, unknown
 
 TEXT, LABEL = "text", "label"
@@ -101,10 +101,8 @@ def jsonl_rows(path: Path, encoding: str, needed: Mapping[str, str]) -> Iterator
         if not line or line.isspace():
             continue
         try:
-            values = json.loads(line)
-            if "\\ud" in line or "\\uD" in line:
-                json.dumps(values, ensure_ascii=False).encode()  # half a pair of surrogates is no character
-        except (ValueError, RecursionError) as error:
+            values = json_of(line)
+        except ValueError as error:
             raise BadInput(f"{path}: line {number} is no JSON ({error}); write one object a line") from error
         if not isinstance(values, dict):
             raise BadInput(f"{path}: line {number} is no object of JSON but {line:.20}; write one object a line")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recurra.data.dialogues import Dialogue, Turn, exchanges, history, read_dialogues, turns_of
+from recurra.data.dialogues import Dialogue, Turn, conversation_of, exchanges, history, read_dialogues, turns_of
 from recurra.errors import BadInput
 
 SAID = (Turn("user", "hi there"), Turn("bot", "hello"), Turn("user", "a table"), Turn("bot", "for how many"))
@@ -62,6 +62,17 @@ def test_exchanges_are_all_that_one_speaker_says():
     assert [pair.target for pair in exchanges(iter([Dialogue(SAID, "")]), "user")] == ["a table"]
 
 
+def test_lists_of_another_encoding_name_the_line(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'[\n"caf\xe9"]')
+    with pytest.raises(BadInput, match="a.json: line 2: byte 0xe9 is not of utf-8"):
+        list(read_dialogues([tmp_path / "a.json"]))
+
+
+@pytest.mark.parametrize("place", ["f: line 1", "a, turn 2.jsonl: line 7"])
+def test_an_exchange_knows_its_conversation(place):
+    assert {conversation_of(pair) for pair in exchanges(iter([Dialogue(SAID, place)]), "bot")} == {place}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -69,7 +80,9 @@ def test_exchanges_are_all_that_one_speaker_says():
         ("a.jsonl", '{"text": "a"}\n', "line 1 is no conversation and no turn of one"),
         ("a.jsonl", "{\n", "line 1 is no JSON"),
         ("a.txt", "1 a\tb\nhello\tb\n", "line 2 does not begin with a number and a blank"),
+        ("a.jsonl", '{"turns": ["hi \\ud83d"]}\n', "line 1 is no JSON .*surrogates not allowed"),
         ("a.json", "[3]", "is not CamRest676's list"),
+        ("a.json", "[" * 100_000, "is not CamRest676's list"),
         ("a.jsonl", "\n", "holds no conversations"),
     ],
 )

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from recurra.data.lines import open_text, read_lines
+from recurra.data.lines import json_of, open_text, read_lines
 from recurra.errors import BadInput
 
 
@@ -36,7 +36,15 @@ def test_bytes_of_another_encoding_are_named_by_their_line(tmp_path, pack, befor
 
 def test_unknown_encodings_and_binary_files_are_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"a\0b")
-    with pytest.raises(BadInput, match="unknown encoding 'utf9'"):
-        list(read_lines(tmp_path / "a", "utf9"))
+    for name in ("utf9", "rot13", "hex", "undefined"):  # all but the first are Python's, and none of text
+        with pytest.raises(BadInput, match=f"unknown encoding '{name}'"):
+            list(read_lines(tmp_path / "a", name))
     with pytest.raises(BadInput, match=r"looks binary \(NUL at byte 1\)"):
         list(read_lines(tmp_path / "a", "utf-8"))
+
+
+def test_half_a_pair_of_surrogates_is_no_json():
+    assert json_of(r'"\ud83d\ude00 \\ud83d"') == "\N{GRINNING FACE} \\ud83d"
+    for text in (r'"hi \ud83d"', r'["\uDE00"]', "[" * 100_000):
+        with pytest.raises(ValueError):
+            json_of(text)

@@ -35,6 +35,13 @@ def test_pairs_come_back_and_are_read_once(files):
     assert keep_pairs(files, lambda: [Pair("a", "b", "c")], "otherwise")[0].source == "a"
 
 
+def test_the_same_content_elsewhere_has_its_own_places(files, tmp_path):
+    kept(files)
+    (tmp_path / "copy").mkdir()
+    copies = [path.rename(tmp_path / "copy" / path.name) for path in files]
+    assert kept(copies)[0].place == f"{copies[0]}: line 1"
+
+
 def test_changed_files_are_read_anew(files):
     before = kept(files)
     files[1].write_text("eins\nzwo\ndrei\n")

@@ -9,7 +9,7 @@ import torch
 
 from recurra.data.buckets import by_length
 from recurra.data.dialogues import dialogue_of, history
-from recurra.data.lines import lines_of
+from recurra.data.lines import json_of, lines_of
 from recurra.errors import BadInput
 from recurra.models.translator import Translator
 from recurra.recurrence.state import select
@@ -71,8 +71,8 @@ def _lines(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         place = f"{name}: line {number}"
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = json_of(line)
+        except ValueError as error:
             raise BadInput(f"{place} is no JSON ({error}); {WANTED}") from error
         if not isinstance(record, dict) or not isinstance(record.get("turns"), list) or not record["turns"]:
             raise BadInput(f"{place} is no conversation; {WANTED}")
