@@ -30,6 +30,7 @@ def chat(
     if opened.task_name != "dialogue":
         raise BadInput(f"{run}: a run of {opened.task_name} cannot chat; use recurra predict")
     prompt = "> " if sys.stdin.isatty() else ""
+    sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # type: ignore[union-attr]  # else C's is bytes in disguise
     with own_threads(opened.config):
         talk = Chat(opened, transcript or opened.path / "chat.jsonl")
         while True:

@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recurra.data.dialogues import USER, Turn, history, read_dialogues
+from recurra.data.dialogues import Turn, clean, history, read_dialogues
 from recurra.errors import BadInput
 from recurra.files import write_text
-from recurra.tasks.dialogue.reading import load_sides, search_of
+from recurra.tasks.dialogue.reading import asker, load_sides, search_of
 from recurra.tasks.translation.translating import translate
 
 if TYPE_CHECKING:
@@ -21,17 +22,26 @@ class Chat:
 
     Args:
         run: who answers.
-        transcript: a file that every turn is added to as soon as it is there; None for none.
+        transcript: a file that every turn is added to as soon as it is there; None for none. Conversations in it are
+            told apart by when they began.
+
+    Raises:
+        BadInput: the transcript cannot be written.
     """
 
     def __init__(self, run: "Run", transcript: Path | None = None) -> None:
         self._run, self._sides, self._search = run, load_sides(run.path, run.config), search_of(run.config)
-        self._transcript, self._number = transcript, 1
-        self.turns: list[Turn] = []
+        self._speaker, self._transcript = asker(self._sides, run.config), transcript
+        self._write("")
+        self.reset()
 
     def answer(self, said: str) -> str:
-        """What the run says to this and all that was said before."""
-        self._add(Turn(USER, said))
+        """What the run says to this and all that was said before.
+
+        Raises:
+            BadInput: the transcript cannot be written.
+        """
+        self._add(Turn(self._speaker, clean(said)))
         (best,) = translate(self._run.model, [self._sides.source.encode(history(self.turns))], self._search)
         text = self._sides.target.decode(best[0].tokens)
         self._add(Turn(self._run.config.answers, text))
@@ -39,14 +49,17 @@ class Chat:
 
     def reset(self) -> None:
         """Begin anew."""
-        self.turns, self._number = [], self._number + 1
+        self.turns: list[Turn] = []
+        self._began = datetime.now().isoformat()
 
     def save(self, path: Path) -> None:
         """Write the conversation as one line of JSON that `load`, and ``recurra fit dialogue``, read.
 
         Raises:
-            BadInput: it cannot be written.
+            BadInput: it cannot be written, or its name is not that of JSON lines.
         """
+        if path.suffix != ".jsonl":
+            raise BadInput(f"{path}: a conversation is kept as JSON lines; name it {path.with_suffix('.jsonl')}")
         write_text(path, json.dumps({"turns": [turn._asdict() for turn in self.turns]}, ensure_ascii=False) + "\n")
 
     def load(self, path: Path) -> None:
@@ -58,16 +71,23 @@ class Chat:
         turns = list(next(read_dialogues([path])).turns)
         self._sides.source.encode(history(turns))
         self.reset()
-        self.turns = turns
+        for turn in turns:
+            self._add(turn)
 
     def _add(self, turn: Turn) -> None:
         self.turns.append(turn)
-        if self._transcript is not None:
-            line = json.dumps({"dialogue": self._number, **turn._asdict()}, ensure_ascii=False)
+        self._write(json.dumps({"dialogue": self._began, **turn._asdict()}, ensure_ascii=False) + "\n")
+
+    def _write(self, text: str) -> None:
+        if self._transcript is None:
+            return
+        try:
             with self._transcript.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise BadInput(f"{self._transcript}: {error.strerror}; name another file by --transcript") from error
 
 
 def respond(chat: Chat, line: str) -> str:

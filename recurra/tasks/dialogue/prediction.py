@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recurra.data import standard_input
-from recurra.data.dialogues import USER, Dialogue, Turn, history, read_dialogues
-from recurra.data.parallel import composed
+from recurra.data.dialogues import Dialogue, Turn, clean, history, read_dialogues
 from recurra.errors import BadInput
-from recurra.tasks.dialogue.reading import load_sides, search_of
+from recurra.tasks.dialogue.reading import asker, load_sides, search_of
 from recurra.tasks.translation.prediction import AT_ONCE
 from recurra.tasks.translation.reading import Sides
 from recurra.tasks.translation.translating import translate
@@ -32,8 +31,10 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
     """
     sides, search = load_sides(run.path, run.config), search_of(run.config)
     if source == "-":
+        speaker = asker(sides, run.config)
         given: Iterator[Dialogue] = (
-            Dialogue((Turn(USER, composed(" ".join(line.split()))),), "") for line in standard_input.lines()
+            Dialogue((Turn(speaker, clean(line)),), f"standard input: line {number}")
+            for number, line in enumerate(standard_input.lines(), 1)
         )
     elif Path(source).is_file():
         given = read_dialogues([Path(source)], run.config.encoding)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recurra.data.dialogues import TURN, exchanges, read_dialogues, turns_of
+from recurra.data.dialogues import KNOWLEDGE, TURN, USER, conversation_of, exchanges, read_dialogues, turns_of
 from recurra.data.pair_store import PairStore, keep_pairs
 from recurra.data.parallel import Pair
 from recurra.data.vocabulary import Vocabulary, build_vocabulary, fingerprint, load_vocabulary, save_vocabulary
@@ -92,8 +92,8 @@ class History:
 
 
 def read_in_parts(sources: Sources, config: Config, sides: Sides | None = None) -> Pairs:
-    """The answers of a problem in its parts; what is not given as files is a tenth, cut off the end of the training
-    part.
+    """The answers of a problem in its parts; what is not given as files is the end of the training part, a tenth or
+    somewhat more, for no conversation is cut in two.
 
     Args:
         sides: of a run that exists; else learnt from the training part.
@@ -107,11 +107,21 @@ def read_in_parts(sources: Sources, config: Config, sides: Sides | None = None) 
     rows = {part: np.arange(len(store)) for part, store in stores.items()}
     for part in ("test", "dev"):
         if part not in stores:
-            rows["train"], rows[part] = cut_off(rows["train"], part)
+            rows["train"], rows[part] = _cut_off(stores["train"], rows["train"], part)
     sides = sides or _learn(stores["train"], len(rows["train"]), config)
     parts = {part: part_of(stores.get(part, stores["train"]), rows[part], sides) for part in ("train", "dev", "test")}
     hashes = {path: digest for store in stores.values() for path, digest in store.hashes.items()}
     return Pairs(sides, search_of(config), None, parts["train"], parts["dev"], parts["test"], hashes)
+
+
+def _cut_off(store: PairStore, rows: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """The rows without the last tenth and the beginning of the conversation that it begins in, and these."""
+    begin = len(cut_off(rows, part)[0])
+    while begin and conversation_of(store[int(rows[begin - 1])]) == conversation_of(store[int(rows[begin])]):
+        begin -= 1
+    if not begin:
+        raise BadInput(f"the conversations are too few to cut the {part} part from; give more, or --{part} FILES")
+    return rows[:begin], rows[begin:]
 
 
 def read_to_score(sources: Sources, config: Config, sides: Sides) -> Pairs:
@@ -159,6 +169,14 @@ def load_sides(folder: Path, config: Config) -> Sides:
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{folder / KNOWN}: missing or damaged ({error}); copy the run folder again") from error
     return Sides(History(vocabulary, config.lower, speakers, config.history), Side(vocabulary, config.lower))
+
+
+def asker(sides: Sides, config: Config) -> str:
+    """The speaker whom a run answers where nothing says who speaks: the user, else the first of the others."""
+    assert isinstance(sides.source, History)
+    speakers = sides.source.speakers
+    others = (speaker for speaker in speakers if speaker not in (config.answers, KNOWLEDGE))
+    return USER if USER in speakers else next(others, speakers[0])
 
 
 def _learn(store: PairStore, count: int, config: Config) -> Sides:

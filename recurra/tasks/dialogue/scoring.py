@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recurra.data.dialogues import turns_of
+from recurra.data.dialogues import conversation_of
 from recurra.data.words import WORD
 from recurra.metrics.score import Score
 from recurra.metrics.translation import translation_scores
@@ -39,12 +39,8 @@ def accuracies(found: list[Answer], part: Part, mark: str) -> list[Score]:
 
 def conversations(part: Part) -> list[tuple[int, int]]:
     """Where each conversation's answers begin and end."""
-    begins, before = [], 0
-    for number, row in enumerate(part.rows.tolist()):
-        turns = len(turns_of(part.store[row].source))
-        if number == 0 or turns <= before:
-            begins.append(number)
-        before = turns
+    whose = [conversation_of(part.store[row]) for row in part.rows.tolist()]
+    begins = [number for number, own in enumerate(whose) if number == 0 or own != whose[number - 1]]
     return list(zip(begins, [*begins[1:], len(part)], strict=True))
 
 

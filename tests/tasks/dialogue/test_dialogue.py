@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from recurra.data.dialogues import Turn, history
+from recurra.commands.chat import chat as talk_to
+from recurra.data.dialogues import Turn, history, read_dialogues
 from recurra.data.vocabulary import build_vocabulary
 from recurra.errors import BadInput
 from recurra.tasks.comparison import compare
 from recurra.tasks.dialogue.chat import Chat, respond
 from recurra.tasks.dialogue.reading import History
+from recurra.tasks.dialogue.scoring import conversations as whole_conversations
 from recurra.tasks.run import fit, load
 from recurra.tasks.translation.reranking import log_probabilities
 
@@ -94,6 +96,78 @@ def test_a_chat_remembers_and_is_kept(run, tmp_path):
     again.save(tmp_path / "strange.jsonl")
     with pytest.raises(BadInput, match="the speaker 'waiter' is none of those trained on: user, bot"):
         again.load(tmp_path / "strange.jsonl")
+
+
+def test_chats_with_one_transcript_stay_apart(run, tmp_path):
+    said, opened = tmp_path / "said.jsonl", load(run.path)
+    for word in ("french", "thai"):
+        respond(Chat(opened, said), word)
+    chat = Chat(opened, said)
+    respond(chat, f"/load {said}")  # the first one, which is written down again with what follows
+    respond(chat, "/reset")
+    respond(chat, "greek")
+    texts = [[turn.text for turn in dialogue.turns] for dialogue in read_dialogues([said])]
+    assert texts == [[word, "and where"] for word in ("french", "thai", "french", "greek")]
+
+
+def test_what_is_typed_is_composed_and_has_no_marks(run):
+    chat = Chat(load(run.path))
+    chat.answer("cafe\u0301\x1eb")
+    assert chat.turns[0] == Turn("user", "caf\u00e9 b")
+
+
+def test_a_chat_that_cannot_be_kept_says_so_before_anything_is_typed(run, tmp_path):
+    for path in (tmp_path / "none" / "said.jsonl", tmp_path):
+        with pytest.raises(BadInput, match=f"{path}: .*; name another file by --transcript"):
+            Chat(load(run.path), path)
+    with pytest.raises(BadInput, match="kept.txt: a conversation is kept as JSON lines; name it .*kept.jsonl"):
+        Chat(load(run.path)).save(tmp_path / "kept.txt")
+
+
+def test_a_line_that_is_not_utf_8_ends_a_chat(run, tmp_path, monkeypatch):
+    typed = io.TextIOWrapper(
+        io.BytesIO(b"french\ncaf\xe9\n"), "utf-8", errors="surrogateescape"
+    )  # as C's locale has it
+    monkeypatch.setattr("sys.stdin", typed)
+    with pytest.raises(BadInput, match="standard input: a line is not UTF-8"):
+        talk_to(run.path, transcript=tmp_path / "said.jsonl")
+
+
+@pytest.fixture(scope="module")
+def called_otherwise(tmp_path_factory):
+    """A run whose speakers are not called user and bot, of one file; and that file's conversations."""
+    folder = tmp_path_factory.mktemp("speakers")
+    records = []
+    for number, record in enumerate(conversations(30)):
+        speakers = ("customer", "agent", "customer", "agent") if number % 2 else ("customer", "agent", "agent", "agent")
+        turns = [dict(speaker=who, text=text) for who, text in zip(speakers, record["turns"], strict=True)]
+        records.append({"turns": turns})
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RECURRA_CACHE", str(folder / "cache"))
+    path = write(folder / "train.jsonl", records)
+    yield fit("dialogue", path, out=folder / "run", answers="agent", **SMALL | dict(epochs=1)), records
+    patch.undo()
+
+
+def test_whoever_asked_in_training_is_answered(called_otherwise, monkeypatch):
+    run, _ = called_otherwise
+    talk = Chat(load(run.path))
+    respond(talk, "thai")
+    assert [turn.speaker for turn in talk.turns] == ["customer", "agent"]
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"thai\n")))
+    assert run.predict("-") == talk.turns[1].text + "\n"
+
+
+def test_no_conversation_is_cut_in_two(called_otherwise):
+    run, records = called_otherwise
+    answers = [2 + (number % 2 == 0) for number in range(30)]
+    assert sum(answers) == sum(map(len, (run.data.train, run.data.dev, run.data.test)))
+    seen = 0
+    for part in (run.data.train, run.data.dev, run.data.test):
+        bounds = whole_conversations(part)
+        assert [end - begin for begin, end in bounds] == answers[seen : seen + len(bounds)]
+        seen += len(bounds)
+    assert seen == 30
 
 
 def test_a_history_too_long_loses_its_first_turns():
