@@ -65,7 +65,8 @@ def draw_bars(path: Path, values: dict[str, float], *, title: str, unit: str, ow
     """One bar a name; that of ``own``, or every one where it is not given, in the model's colour."""
     colours = [BLUE if own in (None, name) else GREY for name in values]
     with chart(path, height=1.4 + 0.45 * len(values)) as axes:
-        bars = axes.barh(list(values), list(values.values()), color=colours, height=0.65)
+        bars = axes.barh(range(len(values)), list(values.values()), color=colours, height=0.65)
+        axes.set_yticks(range(len(values)), list(values), parse_math=False)
         axes.bar_label(bars, fmt="%.4g", padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.12)
@@ -98,8 +99,8 @@ def draw_confusion(path: Path, given: Sequence[str], predicted: Sequence[str], *
                 colour = "white" if parts[row, column] > 0.5 else "black"
                 text = f"{counts[row, column]:,}"
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=6)
-        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(labels)), labels, fontsize=8)
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8, parse_math=False)
+        axes.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("given")

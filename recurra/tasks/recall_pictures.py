@@ -81,7 +81,7 @@ def _draw_frame(axes: "Axes", values: np.ndarray, shape: tuple[int, ...], bound:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"…{name[-19:]}"
+    return (name if len(name) <= 20 else f"…{name[-19:]}").replace("$", r"\$")
 
 
 def draw_capacity(

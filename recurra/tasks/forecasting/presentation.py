@@ -100,7 +100,7 @@ def draw_fan(path: Path, data: Data, cut: Cuts, forecast: Forecast) -> Path:
         axes.axvline(ahead[0], color=GREY, linewidth=1)
         axes.tick_params(axis="x", rotation=20)
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
-        axes.set_title(data.panel.names[series], loc="left")
+        axes.set_title(data.panel.names[series], loc="left", parse_math=False)
     return path
 
 

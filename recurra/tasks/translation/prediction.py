@@ -6,23 +6,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from recurra.data import standard_input
 from recurra.data.parallel import composed, read_texts
 from recurra.errors import BadInput
 from recurra.tasks.translation.reading import Sides, check_direction, columns_of, plain
 from recurra.tasks.translation.search import Search
-from recurra.tasks.translation.translating import translate
+from recurra.tasks.translation.translating import shortened, translate
 
 if TYPE_CHECKING:
     from recurra.tasks.run import Run
 
 AT_ONCE = 2_000
 """Texts that are sorted by length together, so that a batch pads little."""
-
-MOST_TOKENS = 1_000
-"""Of a source; what is behind them is not read."""
 
 
 def predict(
@@ -50,9 +45,9 @@ def predict(
         full = [(text, place) for text, place in block if text.strip()]
         tokens = [sides.source.encode(text) for text, _ in full]
         for number, (one, (_, place)) in enumerate(zip(tokens, full, strict=True)):
-            if len(one) > MOST_TOKENS:
-                print(f"{place}: only its first {MOST_TOKENS:,} tokens are read", file=sys.stderr)
-                tokens[number] = np.append(one[:MOST_TOKENS], one[-1:])
+            tokens[number] = shortened(one, sides.source.longest)
+            if len(tokens[number]) < len(one):
+                print(f"{place}: only its first {sides.source.longest:,} tokens are read", file=sys.stderr)
         found = iter(translate(run.model, tokens, search) if tokens else [])
         for text, _ in block:
             best = next(found) if text.strip() else []

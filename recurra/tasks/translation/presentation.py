@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ MAPS = 3
 
 WIDE = 12
 """Tokens of a sentence that makes a good picture."""
+
+DRAWN = 60
+"""Tokens of a sentence, and steps of a search, that are drawn; what is behind them is not."""
 
 LENGTHS = (10, 15, 20, 30, 50)
 """Words of a source where a group of lengths ends."""
@@ -73,6 +76,7 @@ def _draw_by_length(folder: Path, found: Sequence[Answer], part: str) -> Path:
 def _draw_attention(run: "Run", data: Pairs) -> list[Path]:
     """What some sentences of the test part attend to while they are written."""
     model, part, sides = run.model, data.test, data.sides
+    device = next(model.parameters()).device
     if model.decoder.attention is None:
         return []
     pictures = []
@@ -81,11 +85,11 @@ def _draw_attention(run: "Run", data: Pairs) -> list[Path]:
         best = translate(model, [source], data.search)[0][0].tokens
         given = batch([(source, np.array(best))])
         with torch.no_grad():
-            state = model.begin(given.source, given.source_lengths)
-            weights = model.decoder.weights(torch.tensor([[BOUNDARY, *best[:-1]]]), state)[0]
+            state = model.begin(given.source.to(device), given.source_lengths.to(device))
+            weights = model.decoder.weights(torch.tensor([[BOUNDARY, *best[:-1]]], device=device), state)[0]
         path = picture_folder(run) / f"attention-{place}.png"
-        names = sides.source.pieces(source.tolist()), sides.target.pieces(best)
-        pictures.append(_draw_map(path, weights.numpy(), *names))
+        names = sides.source.pieces(source.tolist())[:DRAWN], sides.target.pieces(best)[:DRAWN]
+        pictures.append(_draw_map(path, weights.cpu().numpy()[:DRAWN, :DRAWN], *names))
     return pictures
 
 
@@ -100,7 +104,7 @@ def _draw_beam(run: "Run", data: Pairs) -> Path:
     search = data.search._replace(beam=max(2, data.search.beam))
     grown: list[Growth] = []
     (best,) = translate(run.model, [source], search, watch=grown.append)
-    tokens = best[0].tokens
+    tokens, grown = best[0].tokens, grown[:DRAWN]
     seen = sorted({token for growth in grown for token in growth.tokens[0].tolist()})
     names = dict(zip(seen, data.sides.target.pieces(seen), strict=True))
     texts: list[dict[int, list[int]]] = []
@@ -120,7 +124,10 @@ def _draw_beam(run: "Run", data: Pairs) -> Path:
                     axes.plot([position - 0.62, position - 0.38], [parent, slot], color=colour, linewidth=1 + chosen)
                 weight = "bold" if chosen else "normal"
                 text = f"{names[token]}\n{log:.1f}"
-                axes.text(position, slot, text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
+                shown = axes.text(
+                    position, slot, text, ha="center", va="center", fontsize=7, color=colour, weight=weight
+                )
+                shown.set_parse_math(False)
         axes.set_xlim(-0.6, len(grown) - 0.4)
         axes.set_ylim(search.beam - 0.4, -0.6)
         axes.axis("off")
@@ -132,8 +139,9 @@ def _draw_map(path: Path, weights: np.ndarray, read: list[str], written: list[st
     size = 0.26
     with chart(path, width=2.0 + size * len(read), height=1.6 + size * len(written)) as axes:
         axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(read)), read, rotation=60, ha="left", rotation_mode="anchor", fontsize=8)
-        axes.set_yticks(range(len(written)), written, fontsize=8)
+        style: dict[str, Any] = dict(fontsize=8, parse_math=False)
+        axes.set_xticks(range(len(read)), read, rotation=60, ha="left", rotation_mode="anchor", **style)
+        axes.set_yticks(range(len(written)), written, **style)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         for side in axes.spines.values():

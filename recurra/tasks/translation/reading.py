@@ -22,6 +22,9 @@ from recurra.tasks.translation.search import Search
 BOUNDARY = 0
 """The token that a text ends with, and that comes before its first; a vocabulary's own tokens follow it."""
 
+MOST_TOKENS = 1_000
+"""Of a source that is translated; what is behind them is not read."""
+
 TENTH = 0.1
 """Of the training part's pairs, its last ones, for each part that is not given."""
 
@@ -43,6 +46,7 @@ class Side:
 
     vocabulary: Vocabulary
     lower: bool
+    longest = MOST_TOKENS
 
     @property
     def size(self) -> int:
@@ -74,7 +78,13 @@ class Side:
 
 
 class Readable(Protocol):
-    """What the numbers that a network reads stand for; see :class:`Side`."""
+    """What the numbers that a network reads stand for; see :class:`Side`.
+
+    ``longest`` is how many tokens are read of what is to be answered.
+    """
+
+    @property
+    def longest(self) -> int: ...
 
     @property
     def size(self) -> int: ...

@@ -1,5 +1,6 @@
 """Another system's candidates, scored and sorted."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,15 +21,22 @@ if TYPE_CHECKING:
 
 
 class Candidate(NamedTuple):
-    """A line: a source, one of its translations, and what the other system thinks of it, a log-probability."""
+    """A line: a source, one of its translations, and columns behind them, the first of which is the other system's
+    log-probability."""
 
     source: str
     text: str
-    score: float | None
+    rest: tuple[str, ...]
+    place: str
+
+    @property
+    def score(self) -> float | None:
+        """What the other system thinks of it, where it says so."""
+        return float(self.rest[0]) if self.rest else None
 
 
 def rerank(run: "Run", source: str) -> Iterator[str]:
-    """Each candidate with the model's score behind it, those of a source together, the best first.
+    """Each line again with the model's score behind it, those of a source together, the best first.
 
     A line is a source, a tab and a candidate; candidates of a source follow on each other. Where a third column has
     the other system's log-probability, candidates are sorted by the mean of both, as Sutskever et al. did; else by the
@@ -38,19 +46,22 @@ def rerank(run: "Run", source: str) -> Iterator[str]:
         source: a file, or "-" for standard input.
 
     Raises:
-        BadInput: a line without a tab, or a third column that is no number.
+        BadInput: a line without a tab, or a third column that is no number, or that other lines of the source lack.
 
     Source: Sutskever, Vinyals and Le (2014), arXiv:1409.3215, section 3.2.
     """
     sides = Sides.load(run.path, run.config)
     for _, group in groupby(_candidates(source), key=lambda candidate: candidate.source):
         candidates = list(group)
+        if odd := next((one for one in candidates if bool(one.rest) != bool(candidates[0].rest)), None):
+            raise BadInput(
+                f"{odd.place}: either all lines of a source have a third column or none has; add or remove it"
+            )
         scores = log_probabilities(run.model, sides, [(one.source, one.text) for one in candidates])
         order = sorted(range(len(candidates)), key=lambda number: -_mean(candidates[number].score, scores[number]))
         for number in order:
             one = candidates[number]
-            given = [] if one.score is None else [f"{one.score:g}"]
-            yield "\t".join([one.source, one.text, *given, f"{scores[number]:.6g}"]) + "\n"
+            yield "\t".join([one.source, one.text, *one.rest, f"{scores[number]:.6g}"]) + "\n"
 
 
 @torch.no_grad()
@@ -76,13 +87,17 @@ def _candidates(source: str) -> Iterator[Candidate]:
     for number, line in lines:
         if not line.strip():
             continue
+        place = f"{name}: line {number}"
         text, *rest = composed(line).split("\t")
         if not rest:
-            raise BadInput(f"{name}: line {number} has no tab; write a source, a tab and a candidate")
-        try:
-            score = float(rest[1]) if len(rest) > 1 else None
-        except ValueError as error:
-            raise BadInput(
-                f"{name}: line {number}: {rest[1]!r} is no number; the third column is the other system's score"
-            ) from error
-        yield Candidate(text, rest[0], score)
+            raise BadInput(f"{place} has no tab; write a source, a tab and a candidate")
+        if len(rest) > 1 and not _is_number(rest[1]):
+            raise BadInput(f"{place}: {rest[1]!r} is no number; the third column is the other system's score")
+        yield Candidate(text, rest[0], tuple(rest[1:]), place)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False

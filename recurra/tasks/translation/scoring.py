@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from recurra.models.translator import Translator
 from recurra.tasks.translation.batches import batch
 from recurra.tasks.translation.reading import Pairs, Part, Side, plain
 from recurra.tasks.translation.search import Search
-from recurra.tasks.translation.translating import translate
+from recurra.tasks.translation.translating import shortened, translate
 
 ROWS, STEPS = 64, 8_000
 """Pairs, and tokens, of a batch whose loss is taken."""
@@ -29,10 +30,12 @@ class Answer(NamedTuple):
 
 
 def answers(model: Translator, data: Pairs, part: Part, search: Search) -> list[Answer]:
-    """What the model makes of every source of a part, in order."""
-    sources = [part.pair(number)[0] for number in range(len(part))]
-    best = translate(model, sources, search)
-    texts = [data.sides.target.decode(hypotheses[0].tokens) for hypotheses in best]
+    """What the model makes of every source of a part, in order; nothing of an empty one."""
+    sources = [shortened(part.pair(number)[0], data.sides.source.longest) for number in range(len(part))]
+    full = [number for number, source in enumerate(sources) if len(source) > 1]
+    texts = [""] * len(sources)
+    for number, best in zip(full, translate(model, [sources[number] for number in full], search), strict=True):
+        texts[number] = data.sides.target.decode(best[0].tokens)
     return [Answer(*pair, text) for pair, text in zip(texts_of(part, data.sides.target), texts, strict=True)]
 
 
@@ -52,7 +55,11 @@ def score(found: Sequence[Answer], data: Pairs, part: str, settings: str) -> lis
 
 def evaluate(model: Translator, data: Pairs, part: str) -> list[Score]:
     """Scores on one part ("dev", "test"), all of it, BLEU first, and how probable the model finds the references."""
-    found = answers(model, data, getattr(data, part), data.search)
+    own: Part = getattr(data, part)
+    longest = data.sides.source.longest
+    if cut := int((own.source.lengths[own.rows] > longest + 1).sum()):
+        print(f"{part} part: of {cut:,} sources only the first {longest:,} tokens are read", file=sys.stderr)
+    found = answers(model, data, own, data.search)
     return [*score(found, data, part, str(data.search)), perplexity(model, data, part)]
 
 

@@ -22,6 +22,11 @@ SPARE = 10
 """Tokens that a translation may have besides twice those of its source: none goes on without end."""
 
 
+def shortened(source: np.ndarray, longest: int) -> np.ndarray:
+    """At most ``longest`` first tokens of a source, and the boundary at its end."""
+    return source if len(source) <= longest + 1 else np.append(source[:longest], source[-1:])
+
+
 @torch.no_grad()
 def translate(
     model: Translator,

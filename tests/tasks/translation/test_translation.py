@@ -12,6 +12,8 @@ from recurra.errors import BadInput
 from recurra.tasks.comparison import compare
 from recurra.tasks.explanation import explain_run
 from recurra.tasks.run import fit, load
+from recurra.tasks.sources import Sources
+from recurra.tasks.translation.scoring import answers
 from tests.tasks.translation.files import numerals, write_pairs
 
 SMALL = dict(
@@ -64,6 +66,25 @@ def test_a_line_is_cut_and_said_so_and_an_unknown_one_ends(run, monkeypatch, cap
     found = run.predict("-").split("\n")
     assert len(found) == 3 and len(found[0].split()) <= 2 * 1_000 + 10
     assert "standard input: line 1: only its first 1,000 tokens are read" in capsys.readouterr().err
+
+
+def test_what_is_scored_is_what_predict_writes(run, tmp_path, capsys):
+    lines = ["one " * 1_200, "", "two three", "one " * 1_000]
+    english, german = write_pairs(tmp_path, "odd", [(line.strip(), "eins") for line in lines])
+    data = run.task.read_test(Sources.named([english, german], None, None), run.config, run.path)
+    found = answers(run.model, data, data.test, data.search)
+    assert [one.found for one in found] == run.predict(english).splitlines()
+    assert found[1].found == "" and found[0].found == found[3].found
+    capsys.readouterr()
+    load(run.path).evaluate(str(english), str(german))
+    assert "test part: of 1 sources only the first 1,000 tokens are read" in capsys.readouterr().err
+
+
+def test_dollars_are_drawn_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    pairs = [(f"$$ {source} $_$", f"$$ {target} a$\\foo$") for source, target in numerals(40)]
+    run = fit("translation", *write_pairs(tmp_path, "train", pairs), out=tmp_path / "run", **SMALL | {"epochs": 1})
+    assert (run.path / "README.md").exists() and next(run.path.rglob("attention-1.png"))
 
 
 def test_a_finished_run_is_loaded_again_and_scored_on_other_pairs(run, tmp_path):
@@ -163,6 +184,8 @@ def test_candidates_are_scored_and_sorted(run, monkeypatch):
     type_in(monkeypatch, "one\teins\t-90\none\tzwei\t-1\n")
     rows = [line.split("\t") for line in "".join(run.task.rerank(run, "-")).splitlines()]
     assert rows[0][:3] == ["one", "zwei", "-1"] and float(rows[0][3]) < float(rows[1][3])
+    type_in(monkeypatch, "one\teins\t-1.23456789\tkept\n")
+    assert "".join(run.task.rerank(run, "-")).startswith("one\teins\t-1.23456789\tkept\t-")
 
 
 def test_a_found_translation_has_the_score_of_its_candidate(run):
@@ -181,7 +204,12 @@ def test_a_found_translation_has_the_score_of_its_candidate(run):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("one\teins\nno tab\n", "standard input: line 2 has no tab"), ("a\tb\tc\n", "line 1: 'c' is no number")],
+    [
+        ("one\teins\nno tab\n", "standard input: line 2 has no tab"),
+        ("a\tb\tc\n", "line 1: 'c' is no number"),
+        ("a\tb\tnan\n", "line 1: 'nan' is no number"),
+        ("a\tb\t-1\na\tc\n", "line 2: either all lines of a source have a third column or none has"),
+    ],
 )
 def test_candidates_that_are_none(run, monkeypatch, text, message):
     type_in(monkeypatch, text)
