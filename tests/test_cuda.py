@@ -11,6 +11,7 @@ from recurra.decoding.beam import beam_search
 from recurra.decoding.greedy import greedy
 from recurra.decoding.penalties import wu
 from recurra.recurrence.state import map_state, tensors
+from tests.tasks.translation.files import numerals, write_pairs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -68,6 +69,14 @@ def test_a_language_model_is_fitted_on_the_gpu(tmp_path):
     assert json.dumps(scores)
     again = recurra.load(tmp_path / "run")
     assert isinstance(again.sample("the "), str)
+
+
+def test_a_translator_is_fitted_and_drawn_on_the_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECURRA_CACHE", str(tmp_path / "cache"))
+    paths = write_pairs(tmp_path, "train", numerals(60))
+    options = dict(hidden_size=16, embedding_size=8, unit="words", min_count=1, epochs=1)
+    run = recurra.fit("translation", *paths, out=tmp_path / "run", device="cuda", **options)
+    assert {"attention-1.png", "beam.png"} <= {path.name for path in run.path.rglob("*.png")}
 
 
 def test_a_search_finds_on_the_gpu_what_it_finds_on_the_cpu():
