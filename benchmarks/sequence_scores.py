@@ -19,12 +19,12 @@ PLAIN: dict[str, Any] = dict(
     **MULTI30K, attention="none", bridge="last", cell="lstm", layers=2, hidden_size=400, embedding_size=300
 )
 DIALOGUE: dict[str, Any] = dict(hidden_size=128, best_by="accuracy", threads=1)
-ADDITION: dict[str, Any] = dict(
-    problem="addition",
+EXECUTOR: dict[str, Any] = dict(
+    cell="layer-norm-lstm",
+    start="orthogonal",
     layers=1,
-    hidden_size=200,
+    hidden_size=256,
     batch_size=50,
-    learning_rate=4e-3,
     threads=1,
     epochs=1_000,
 )
@@ -81,23 +81,32 @@ ROWS = {
     "addition-9": Row(
         "program-execution",
         "",
-        dict(**ADDITION, length=9, time_limit=3_300, validate_every=500),
-        "character accuracy >= 99 % within 4 hours",
-        "Zaremba and Sutskever 2014: 99 % of nine digits",
-        seeds=(0,),
-    ),
-    "addition-hour": Row(
-        "program-execution",
-        "",
-        dict(**ADDITION, cell="layer-norm-lstm", length=5, promotion=97.0, time_limit=1_080, validate_every=250),
-        "character accuracy >= 99 % at the longest length reached within an hour",
+        dict(
+            **EXECUTOR,
+            problem="addition",
+            length=9,
+            chrono=24,
+            learning_rate=8e-3,
+            time_limit=2_700,
+            validate_every=500,
+        ),
+        "character accuracy >= 99 %, of nine digits within 4 hours, of the longest reached within one",
         "Zaremba and Sutskever 2014: 99 % of nine digits",
         seeds=(0,),
     ),
     "programs": Row(
         "program-execution",
         "",
-        dict(problem="programs", length=4, nesting=2, threads=1, epochs=1_000, time_limit=3_600, validate_every=2_000),
+        dict(
+            **EXECUTOR,
+            problem="programs",
+            length=4,
+            nesting=2,
+            chrono=48,
+            learning_rate=5e-3,
+            time_limit=1_800,
+            validate_every=1_000,
+        ),
         "stated",
         "Zaremba and Sutskever 2014, figure 6, combined curriculum",
         seeds=(0,),

@@ -10,11 +10,11 @@ from recurra.training.settings import Settings
 class Config(Settings):
     """Options of ``recurra fit program-execution``."""
 
-    hidden_size: int = Field(400, ge=1, description="units of every layer")
-    layers: int = Field(2, ge=1, description="recurrent layers")
-    batch_size: int = Field(100, ge=1, description="problems per update")
-    epochs: int = Field(20, ge=1, description="rounds of --epoch-size problems, none of which comes twice on purpose")
-    learning_rate: float = Field(2e-3, gt=0, description="the rate before the schedule changes it")
+    cell: str = Field("layer-norm-lstm", description="recurrence of every layer")
+    hidden_size: int = Field(256, ge=1, description="units of every layer")
+    batch_size: int = Field(50, ge=1, description="problems per update")
+    epochs: int = Field(40, ge=1, description="rounds of --epoch-size problems, none of which comes twice on purpose")
+    learning_rate: float = Field(5e-3, gt=0, description="the rate before the schedule changes it")
 
     problem: Literal["programs", "addition", "copy"] = Field(
         "programs", description="short programs of Python, sums of two numbers, or numbers to be written again"
