@@ -22,12 +22,13 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise BadInput(f"{path}: is a folder; name a file to write")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    real = Path(os.path.realpath(path))  # of a link, the file that it names
+    part = real.with_name(f".{real.name}.{os.getpid()}.part")
     try:
         yield part
         with part.open("r+b") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(part, real)
     except OSError as error:
         if error.errno in _FULL:
             raise BadInput(f"{path}: no space left on the disk; free some and run again (nothing was lost)") from error

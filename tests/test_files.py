@@ -25,6 +25,15 @@ def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_link_still_names_the_file_that_it_named(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    file, link = tmp_path / "there" / "file", tmp_path / "link"
+    write_text(file, "old")
+    link.symlink_to(file)
+    write_text(link, "new")
+    assert link.is_symlink() and file.read_text() == "new" and os.listdir(tmp_path / "there") == ["file"]
+
+
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ZeroDivisionError, BadInput])
 def test_a_failure_leaves_the_old_file(tmp_path: Path, raised: type[BaseException]) -> None:
     file = tmp_path / "file"

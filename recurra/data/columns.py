@@ -10,6 +10,9 @@ CONLLU = "id form lemma upos xpos feats head deprel deps misc".split()
 """The columns of CoNLL-U, https://universaldependencies.org/format.html."""
 
 ID = re.compile(r"(\d+)(?:([-.])(\d+))?")
+CELL = re.compile(r"[^ \t]+")
+"""A cell of columns that blanks part; a blank of another kind (no-break, ideographic) is a part of its cell."""
+
 DOCUMENT = "-DOCSTART-"
 """What CoNLL-2003 begins a document with: a line of columns that is no token."""
 
@@ -51,19 +54,27 @@ class Sentence(NamedTuple):
     def with_column(self, column: int, values: Sequence[str]) -> list[str]:
         """The lines with other values in one column, between the same blanks as before."""
         found = list(self.lines)
-        for token, value in zip(self.tokens, values, strict=True):
+        for token, cells, value in zip(self.tokens, self.cells, values, strict=True):
             line = found[token].rstrip("\r")
-            # cells at even places, what parts them at odd ones
-            pieces = re.split(r"(\t)" if "\t" in line else r"([ \t]+)", line)
-            if 2 * column == len(pieces) + 1:
-                pieces += ["\t" if "\t" in line or len(pieces) == 1 else " ", value]
-            pieces[2 * column] = value
-            found[token] = "".join(pieces) + found[token][len(line) :]
+            tabs = tuple(line.split("\t")) == cells
+            spans = _between_tabs(line) if tabs else [cell.span() for cell in CELL.finditer(line)]
+            if column == len(spans):
+                end = spans[-1][1]
+                written = line[:end] + ("\t" if tabs or column == 1 else " ") + value + line[end:]
+            else:
+                begin, end = spans[column]
+                written = line[:begin] + value + line[end:]
+            found[token] = written + found[token][len(line) :]
         return found
 
     def line(self, token: int) -> int:
         """The line of a token in the file, from 1."""
         return self.number + self.tokens[token]
+
+
+def _between_tabs(line: str) -> list[tuple[int, int]]:
+    ends = [place for place, letter in enumerate(line) if letter == "\t"]
+    return list(zip([0, *(end + 1 for end in ends)], [*ends, len(line)], strict=True))
 
 
 class Format(Protocol):
@@ -153,7 +164,7 @@ class Plain:
                 continue
             if self._tabs is None:
                 self._tabs = "\t" in line
-            columns = tuple(line.split("\t") if self._tabs else line.split())
+            columns = tuple(line.split("\t") if self._tabs else CELL.findall(line))
             self._width = self._width or len(columns)
             if len(columns) != self._width:
                 raise BadInput(

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import random
+import subprocess
 import sys
 
 import pytest
@@ -123,6 +125,21 @@ def test_evaluate_counts_what_predict_writes(recurra, names, tmp_path):
     right = [one[2] == two[2] for one, two in pairs if one]
     scores = {score["name"]: score["value"] for score in json.loads(out)["model"]}
     assert scores["accuracy"] == pytest.approx(100 * sum(right) / len(right))
+
+
+def test_a_tag_that_marks_no_span_is_named_before_anything_is_learnt(refused, tmp_path):
+    train, test = write_columns(tmp_path / "train.txt", 30), tmp_path / "test.txt"
+    test.write_text("Bob N B-PER\nsees V FOO\n")
+    line = refused("fit", "tagging", train, "--test", test, "--out", tmp_path / "run", *QUICK)
+    assert "test.txt: line 2: 'FOO' is no tag of spans" in line and not (tmp_path / "run").exists()
+
+
+def test_answers_go_into_a_pipe_that_has_a_name(recurra, names, tmp_path):
+    (tmp_path / "bare.txt").write_text("Bob N\nsees V\n")
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert recurra("predict", names, tmp_path / "bare.txt", "--out", tmp_path / "pipe")[0] == 0
+        assert reader.communicate()[0] == "Bob N B-PER\nsees V O\n"
 
 
 def test_a_missing_column_is_added(recurra, names, tmp_path):

@@ -62,6 +62,14 @@ def test_plain_columns_keep_their_blanks(tmp_path):
     assert (second.number, second.tokens) == (5, (0, 1))
 
 
+def test_a_line_may_begin_with_a_blank_and_a_cell_hold_another_kind_of_blank(tmp_path):
+    (only,) = read(file(tmp_path, "a.txt", " dog  B-X\n10\N{NO-BREAK SPACE}km\tO\t \n"))
+    assert only.cells == (("dog", "B-X"), ("10\N{NO-BREAK SPACE}km", "O"))
+    assert only.with_column(1, ["Y", "Z"]) == [" dog  Y", "10\N{NO-BREAK SPACE}km\tZ\t "]
+    assert only.with_column(0, ["cat", "9"]) == [" cat  B-X", "9\tO\t "]
+    assert only.with_column(2, ["Y", "Z"]) == [" dog  B-X Y", "10\N{NO-BREAK SPACE}km\tO Z\t "]
+
+
 def test_a_column_that_is_missing_is_added(tmp_path):
     (first, *_) = read(file(tmp_path, "a.txt", CHUNKS))
     assert first.with_column(3, ["X", "Y", "Z"])[0] == "Confidence NN B-NP X"

@@ -13,7 +13,7 @@ from recurra.data.columns import Labelled
 from recurra.data.sentences import Layout, read_lines, read_sentences
 from recurra.data.token_store import Numbering
 from recurra.errors import BadInput
-from recurra.models.tagger import Tagger
+from recurra.models.tagger import Sentences, Tagger
 from recurra.tasks.tagging.known import Encoder, Known
 from recurra.tasks.tagging.scoring import READ_AT_ONCE, tag_rows
 
@@ -110,6 +110,7 @@ def _stream(model: Tagger, known: Known, lines: Iterator[str]) -> Iterator[str]:
     """Each line with its tag behind it, ``delay`` lines after it was read."""
     waiting: list[str] = []
     state: Any = model.initial_state(1)
+    device = next(model.parameters()).device
     for number, line in enumerate(lines, 1):
         line = line.rstrip("\r")
         if not line.strip():
@@ -118,7 +119,8 @@ def _stream(model: Tagger, known: Known, lines: Iterator[str]) -> Iterator[str]:
             waiting, state = [], model.initial_state(1)
             continue
         waiting.append(line)
-        scores, state = model.step(_word(known, line, number), state)
+        word = _word(known, line, number)
+        scores, state = model.step(Sentences(*(each.to(device) for each in word)), state)
         if len(waiting) > model.delay:
             yield _answered(waiting.pop(0), known, scores)
     yield from _rest(model, known, waiting, state)

@@ -14,6 +14,7 @@ from recurra.data.text import TextSource
 from recurra.data.token_store import Labels, Part, read_labels, read_part
 from recurra.errors import BadInput
 from recurra.metrics.score import Score
+from recurra.metrics.spans import split_tag
 from recurra.models.tagger import Sentences, Tagger
 from recurra.recurrence.state import State
 from recurra.tasks.sources import Sources
@@ -56,6 +57,7 @@ def read(sources: Sources, config: Config) -> Data:
     layout = find_layout(TextSource(train).files[0], config.word, config.label, config.inputs)
     labels = read_labels(train, dev, test, layout)
     data = Data(labels, learn(labels.train, layout, lower=config.lower, min_count=config.min_count))
+    _check_spans(data)
     for note in _notes(data):
         print(note, file=sys.stderr)
     return data
@@ -75,6 +77,7 @@ def read_test(sources: Sources, config: Config, folder: Path) -> Data:
     train, _, test = sources.paths()
     part, hashes = read_part([test] if test else train, known.layout)
     data = Data(Labels(part, part, part, hashes), known)
+    _check_spans(data)
     for note in _notes(data):
         print(note, file=sys.stderr)
     return data
@@ -181,6 +184,24 @@ def _notes(data: Data) -> list[str]:
                     text = f"the tag {tag!r} is not in the training part; it counts as missed in {name}"
                     found.append(f"{part.place(number, token)}: {text}")
     return found
+
+
+def _check_spans(data: Data) -> None:
+    """Refuse a tag of the dev or the test part that marks no span where those of the training part do.
+
+    Raises:
+        BadInput: there is one; names the line.
+    """
+    for part in (data.labels.dev, data.labels.test) if data.known.marks else ():
+        checked: set[str] = set()
+        for number in range(len(part)):
+            for token, tag in enumerate(part.tags(number)):
+                try:
+                    if tag not in checked:
+                        split_tag(tag)
+                except BadInput as error:
+                    raise BadInput(f"{part.place(number, token)}: {error}") from error
+                checked.add(tag)
 
 
 def _unbalanced(part: Part) -> list[str]:
