@@ -46,6 +46,7 @@ def sample(
         seed=seed,
     )
     with own_threads(opened.config):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # bytes of a prompt, or of a model, may be no text
         first = next(pieces, "")  # a prompt that cannot be read is refused before anything is printed
         sys.stdout.write(prompt + first)
         for piece in pieces:

@@ -71,7 +71,8 @@ def _misplaced(path: Path, codec: str) -> BadInput | None:
                 line.decode(codec)
             except UnicodeDecodeError as error:
                 found = f"byte 0x{line[error.start]:02x} is not of {codec}"
-                return BadInput(f"{path}: line {number}: {found}; say which encoding it is (--encoding latin-1 ?)")
+                mend = "say which encoding it is (--encoding latin-1 ?), or pass it through iconv"
+                return BadInput(f"{path}: line {number}: {found}; {mend}")
     return None
 
 

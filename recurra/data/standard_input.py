@@ -10,8 +10,10 @@ def lines() -> Iterator[str]:
     """Each line without its line feed, as soon as it is there.
 
     Raises:
-        BadInput: a line is not UTF-8.
+        BadInput: it is closed, or a line is not UTF-8.
     """
+    if sys.stdin is None:
+        raise BadInput("standard input is closed; give it a file or a pipe")
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             text = line.decode()

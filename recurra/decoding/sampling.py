@@ -28,7 +28,7 @@ def narrow(
     """
     if temperature < 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
         raise ValueError(f"need temperature >= 0, top_k >= 1, 0 < top_p <= 1, got {temperature}, {top_k}, {top_p}")
-    if temperature == 0:
+    if temperature < torch.finfo(logits.dtype).tiny:  # 0, or nothing to divide by
         return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
     logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # the largest is 0, however low the temperature
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)

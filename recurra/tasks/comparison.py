@@ -113,9 +113,11 @@ def compare(
     contenders = _contenders(module, models, options)
     options = {**BUDGET, **options}
     sources = Sources.of(task, data, dev, test)
+    sources.check_outside(Path(out))
     shared = make_settings(module.Config, options)
     read = module.read(sources, shared)
     _rehearse(module, [{**options, **own} for own in contenders.values() if own is not None], read)
+    counted = {name: _count(module, name, read) for name, own in contenders.items() if own is None}
     record = {
         "format": FORMAT,
         "task": task,
@@ -128,11 +130,8 @@ def compare(
     for number, (name, own) in enumerate(contenders.items(), start=1):
         print(f"{name} ({number} of {len(contenders)})", file=sys.stderr)
         try:
-            if own is None:
-                result = _count(module, name, read)
-            else:
-                result = _train(comparison, name, sources, {**options, **own})
-            comparison.results.append(result)
+            trained = _train(comparison, name, sources, {**options, **own}) if own is not None else None
+            comparison.results.append(trained or counted[name])
         except NotFinite as error:
             comparison.failed[name] = str(error)
         comparison.save()

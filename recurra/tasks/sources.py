@@ -113,8 +113,10 @@ class Sources(BaseModel):
         """Refuse an output folder that would become part of the data.
 
         Raises:
-            BadInput: ``out`` lies inside a folder that is read.
+            BadInput: ``out`` lies inside a folder that is read, or would take the name of a set.
         """
+        if self.is_public and out.resolve() == Path(self.train[0]).resolve():
+            raise BadInput(f"{out}: would be read in place of the set of that name; choose another --out")
         for name in (*self.train, *_several(self.dev), *_several(self.test)):
             if Path(name).is_dir() and out.resolve().is_relative_to(name):
                 raise BadInput(

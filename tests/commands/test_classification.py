@@ -34,6 +34,24 @@ def test_from_files_to_labels(tmp_path, capsys):
     assert "a run of classification cannot sample; use recurra predict" in capsys.readouterr().err
 
 
+def test_new_cases_are_scored_where_the_old_ones_are_gone(tmp_path, capsys):
+    train, test = reviews(tmp_path / "train.csv", 90), reviews(tmp_path / "test.csv", 30, seed=1)
+    options = "--text review --label side --hidden-size 8 --epochs 1 --no-baselines".split()
+    assert run("fit", "classification", train, "--out", tmp_path / "run", *options) == 0
+    train.unlink()
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "run", test) == 0
+    printed = capsys.readouterr()
+    assert "model\t" in printed.out and "without counted models beside it" in printed.err
+
+
+def test_models_that_are_counted_are_refused_before_others_are_trained(tmp_path, capsys):
+    train, out = reviews(tmp_path / "train.csv", 90), tmp_path / "models"
+    models = ["--models", "gru,hmm", "--text", "review", "--label", "side"]
+    assert run("compare", "classification", train, "--out", out, *models) == 2
+    assert "these are texts, whose models are n-grams" in capsys.readouterr().err and not out.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -29,6 +29,14 @@ def test_options_out_of_range_are_refused(refused, finished, options):
     assert options[0] in refused("sample", finished, *options)
 
 
+def test_bytes_that_are_no_text_are_printed_and_no_bytes_are_refused(recurra, refused, tmp_path, text):
+    run = tmp_path / "bytes"
+    assert recurra("fit", "language-model", text, "--unit", "bytes", "--no-baselines", "--out", run, *TINY)[0] == 0
+    assert recurra("sample", run, "--prompt", "\udcff", "--length", 3)[0] == 0
+    (tmp_path / "mark.txt").write_bytes(b"\xef\xbb\xbf")
+    assert "too few" in refused("evaluate", run, tmp_path / "mark.txt")
+
+
 def test_a_prompt_with_unseen_characters_is_refused(refused, finished):
     assert "'我' (U+6211) at position 2" in refused("sample", finished, "--prompt", "a 我")
 

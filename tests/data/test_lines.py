@@ -31,7 +31,7 @@ def test_bytes_of_another_encoding_are_named_by_their_line(tmp_path, pack, befor
     with pytest.raises(BadInput) as caught, open_text(path, "utf-8") as file:
         file.read()
     found = f"{path}: line {before + 1}: byte 0xe9 is not of utf-8"
-    assert str(caught.value) == f"{found}; say which encoding it is (--encoding latin-1 ?)"
+    assert str(caught.value) == f"{found}; say which encoding it is (--encoding latin-1 ?), or pass it through iconv"
 
 
 def test_unknown_encodings_and_binary_files_are_refused(tmp_path):

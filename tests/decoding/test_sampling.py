@@ -34,7 +34,7 @@ def test_narrow_agrees_with_brute_force(temperature, top_k, top_p):
     torch.testing.assert_close(found, brute_force(LOGITS, temperature, top_k, top_p), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1e-38])
+@pytest.mark.parametrize("temperature", [0.0, 1e-38, 1e-50])
 def test_no_temperature_leaves_the_likeliest(temperature):
     found = narrow(10 * LOGITS, temperature=temperature)
     assert found.tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]

@@ -354,7 +354,8 @@ def test_layers_may_be_learnt_one_by_one(tmp_path, monkeypatch):
     one = recurra.fit("language-model", tmp_path / "text", out=tmp_path / "one", layers=1, **options)
     more = dict(layers=2, grown_from=one.path, learning_rate=1e-12)
     (tmp_path / "text").write_text("one two eleven\n" * 120, encoding="utf-8")  # whose vocabulary is not asked for
-    two = recurra.fit("language-model", tmp_path / "text", out=tmp_path / "two", **options | more)
+    two = recurra.fit("language-model", tmp_path / "text", out=tmp_path / "two", **options | more | {"baselines": True})
+    assert set(two.scores["baselines"]) == {"unigram", "5-gram"}  # a window would have a vocabulary of its own
     found, begun = two.model.state_dict(), one.model.state_dict()
     assert len(found) > len(begun) and all(torch.equal(found[name], value) for name, value in begun.items())
     assert recurra.load(two.path).model.state_dict().keys() == found.keys()

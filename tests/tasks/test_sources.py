@@ -1,6 +1,7 @@
 """What the user names as data, and the files that stand for it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,12 @@ def test_a_file_named_beside_a_set_takes_the_place_of_its_part(tmp_path, monkeyp
     sources = Sources.named(("trec",), str(tmp_path / "own.txt"), None)
     monkeypatch.setattr("recurra.tasks.sources.locate", lambda _: {"train": tmp_path / "a", "dev": tmp_path / "b"})
     assert sources.paths() == ([tmp_path / "a"], tmp_path / "own.txt", None)
+
+
+def test_no_run_takes_the_name_of_its_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="trec: would be read in place of the set of that name"):
+        Sources.named(("trec",), None, None).check_outside(Path("trec"))
 
 
 def test_a_set_of_another_task_is_refused():

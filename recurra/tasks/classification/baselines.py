@@ -86,14 +86,15 @@ def prepare_baselines(run: "Run") -> None:
 
 def baselines(run: "Run", data: Cases, part: str) -> dict[str, list[Score]]:
     """Scores of the most frequent class, of Markov models, and of the window network where it was trained."""
-    own: Cases = run.data  # what is counted is the run's own training part, whatever is scored
-    found = {"majority": score_majority(own, data, part)}
-    if not own.meaning.multilabel:
-        try:
+    found = {}
+    try:
+        own: Cases = run.data  # what is counted is the run's own training part, whatever is scored
+        found["majority"] = score_majority(own, data, part)
+        if not own.meaning.multilabel:
             name, markov = best_markov(own)
             found[name] = score_markov(markov, data, part)
-        except BadInput as error:
-            print(f"without a Markov model beside it: {error}", file=sys.stderr)
+    except BadInput as error:
+        print(f"without {'a Markov model' if found else 'counted models'} beside it: {error}", file=sys.stderr)
     return found | score_window(run, evaluate, data, part)
 
 

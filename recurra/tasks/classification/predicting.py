@@ -46,18 +46,18 @@ def predict(run: "Run", source: str, *, stream: bool) -> Iterator[str]:
     if source == "-":
         cases = _texts(standard_input.lines()) if meaning.kind == "text" else _series(standard_input.lines())
         return _table(run.model, run.config, meaning, ["case"], cases)
-    return _table(run.model, run.config, meaning, _own_columns(source, run.config), _cases(source, run.config))
+    return _table(run.model, run.config, meaning, _own_columns(source, run), _cases(source, run))
 
 
-def _cases(source: str, config: Config) -> Iterator[Case]:
-    return read_cases([Path(source)], columns_of(config), labelled=False)
+def _cases(source: str, run: "Run") -> Iterator[Case]:
+    return read_cases([Path(source)], columns_of(run.config, run.sources.encoding()), labelled=False)
 
 
-def _own_columns(source: str, config: Config) -> list[str]:
+def _own_columns(source: str, run: "Run") -> list[str]:
     """The columns of a table, all that any of its rows has; else the one that says where a case stands."""
-    if not next(_cases(source, config)).fields:
+    if not next(_cases(source, run)).fields:
         return ["case"]
-    return list(dict.fromkeys(name for case in _cases(source, config) for name in case.fields))
+    return list(dict.fromkeys(name for case in _cases(source, run) for name in case.fields))
 
 
 def streams(config: Config) -> bool:
@@ -117,7 +117,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _texts(lines: Iterable[str]) -> Iterator[Case]:
     for number, line in enumerate(lines, start=1):
-        yield Case(line, (), f"{INPUT}: line {number}", {})
+        yield Case(line.rstrip("\r"), (), f"{INPUT}: line {number}", {})
 
 
 def _series(lines: Iterable[str]) -> Iterator[Case]:
@@ -158,7 +158,7 @@ def _stream(model: Classifier, config: Config, meaning: Meaning, lines: Iterable
         if meaning.vocabulary is None:
             steps = _numbers(line, number, meaning.features)[None]
         else:
-            steps = meaning.tokens(line).astype(np.int64)
+            steps = meaning.tokens(line.rstrip("\r")).astype(np.int64)
         for step in steps:
             chances, state = model.step(torch.as_tensor(step, device=device)[None], state)
             done += 1

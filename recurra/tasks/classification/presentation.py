@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recurra.errors import BadInput
 from recurra.tasks.charts import BLUE, GREY, chart, draw_confusion
 from recurra.tasks.classification.predicting import streams
 from recurra.tasks.classification.reading import Cases, Part
@@ -39,7 +40,10 @@ def report(run: "Run", data: Cases, part: str) -> list[str]:
 def _thresholds(run: "Run", data: Cases) -> Iterator[str]:
     kept = zip(data.meaning.classes, run.model.thresholds.tolist(), strict=True)
     yield "thresholds of the greatest F1 on dev: " + ", ".join(f"{name} {threshold:.3g}" for name, threshold in kept)
-    own: Part = run.data.dev
+    try:
+        own: Part = run.data.dev
+    except BadInput:  # the training data are gone
+        return
     everywhere = (probabilities(run.model, own) >= run.model.thresholds.cpu().numpy()).all(0)
     for name in np.asarray(data.meaning.classes)[everywhere]:
         yield f"every case of dev gets the label {name}: the model knows too little of it, and its F1 says little"

@@ -163,10 +163,15 @@ def read_cases_in_parts(sources: Sources, config: Config, meaning: Meaning | Non
     return Cases(meaning, **parts, hashes=hashes)
 
 
-def read_only_test(sources: Sources, config: Config, meaning: Meaning) -> Cases:
-    """Cases that are only to be scored: all of them are the part "test", and the other parts are empty."""
+def read_only_test(sources: Sources, config: Config, meaning: Meaning, encoding: str = "utf-8") -> Cases:
+    """Cases that are only to be scored: all of them are the part "test", and the other parts are empty.
+
+    Args:
+        encoding: of files for which neither the set nor the configuration says it.
+    """
     train, _, test = sources.paths()
-    store = keep_cases([test] if test else train, columns_of(config, sources.encoding()))
+    encoding = sources.encoding() if sources.is_public else encoding
+    store = keep_cases([test] if test else train, columns_of(config, encoding))
     none = make_part(store, np.arange(0), meaning)
     return Cases(meaning, none, none, make_part(store, np.arange(len(store)), meaning), store.hashes)
 

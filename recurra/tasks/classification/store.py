@@ -116,7 +116,7 @@ def _digest(path: Path) -> str:
     if files == [path]:
         return sha256_of(path)
     lines = [f"{os.path.relpath(file, path.parent)}\0{sha256_of(file)}\n" for file in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _key(*depends: object) -> str:

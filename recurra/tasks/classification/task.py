@@ -26,6 +26,7 @@ from recurra.tasks.classification.scoring import (
 )
 from recurra.tasks.sources import Sources
 from recurra.training.problem import Form, Loss, Problem
+from recurra.training.run_folder import RunFolder
 
 __all__ = [
     "Config",
@@ -61,8 +62,9 @@ def read_again(sources: Sources, config: Config, folder: Path) -> Cases:
 
 
 def read_test(sources: Sources, config: Config, folder: Path) -> Cases:
-    """Cases that are only to be scored: all of them are the part "test"."""
-    return read_only_test(sources, config, Meaning.load(folder))
+    """Cases that are only to be scored, of the encoding of those trained on: all of them are the part "test"."""
+    own = Sources.model_validate(RunFolder.open(folder).record["data"])
+    return read_only_test(sources, config, Meaning.load(folder), own.encoding())
 
 
 def keep(data: Cases, folder: Path) -> None:

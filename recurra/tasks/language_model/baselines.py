@@ -43,7 +43,11 @@ def score_ngram(model: KneserNey, data: Corpus, part: str) -> list[Score]:
 
 
 def prepare_baselines(run: "Run") -> None:
-    """Train the window network on the same data, as a run folder inside the run's."""
+    """Train the window network on the same data, as a run folder inside the run's; not beside a model that has grown,
+    whose vocabulary is that of the run it grew from."""
+    if run.config.grown_from is not None:
+        print("without the window network beside it, which would have a vocabulary of its own", file=sys.stderr)
+        return
     train_window(run, SAME, steps=_window_steps(run.config, run.data), embedding_size=32, learning_rate=5e-3)
 
 

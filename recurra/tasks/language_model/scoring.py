@@ -31,7 +31,7 @@ def negative_log_likelihood(model: Any, tokens: Tokens, *, rows: int) -> tuple[f
 def evaluate(model: nn.Module, corpus: Corpus, part: str) -> list[Score]:
     """Scores of one part of the text ("dev", "test"), all of it."""
     tokens: Tokens = getattr(corpus, part)
-    rows = -(-len(tokens) // TOKENS_PER_ROW)
+    rows = max(1, -(-len(tokens) // TOKENS_PER_ROW))
     training = model.training
     model.eval()
     nats, count = negative_log_likelihood(model, tokens, rows=rows)
