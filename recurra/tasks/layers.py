@@ -67,11 +67,13 @@ def start_cell(cell: nn.Module, config: Settings) -> None:
 
 def start_uniformly(model: nn.Module, config: Settings, initial_range: float | None) -> None:
     """Let all weights begin uniform within plus and minus a range, where one is given, but those of which the
-    configuration says more."""
+    configuration says more, and the gains and biases of norms, which undo what scale weights have."""
     if initial_range is None:
         return
+    norms = {p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()}
     for parameter in model.parameters():
-        nn.init.uniform_(parameter, -initial_range, initial_range)
+        if parameter not in norms:
+            nn.init.uniform_(parameter, -initial_range, initial_range)
     for layer in recurrent_layers(model):
         start_cell(layer.cell, config)
 

@@ -26,13 +26,17 @@ def test_every_layer_and_direction(direction):
 
 
 def test_a_range_for_all_weights_leaves_what_begins_otherwise():
-    model = build(ProgramConfig(**SMALL, start="identity", forget_bias=2.5, initial_range=0.01))
+    options = dict(start="identity", forget_bias=2.5, initial_range=0.01)
+    model = build(ProgramConfig(**SMALL, **options, cell="lstm"))
     named = dict(model.named_parameters())
     W_h = [p for name, p in named.items() if name.endswith("W_h")]
     b_f = [p for name, p in named.items() if name.endswith("f.b")]
     assert len(W_h) == 8 and all(torch.equal(p, torch.eye(6)) for p in W_h)
     assert len(b_f) == 2 and all(p.eq(2.5).all() for p in b_f)
     assert all(p.abs().max() <= 0.01 for name, p in named.items() if not name.endswith(("W_h", "f.b")))
+    normed = dict(build(ProgramConfig(**SMALL, **options, cell="layer-norm-lstm")).named_parameters())
+    gains = [p for name, p in normed.items() if "norm" in name and name.endswith("weight")]
+    assert len(gains) == 6 and all(p.eq(1).all() for p in gains)
 
 
 @pytest.mark.parametrize(
