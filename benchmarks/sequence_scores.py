@@ -108,7 +108,7 @@ ROWS = {
             validate_every=1_000,
         ),
         "stated",
-        "Zaremba and Sutskever 2014, figure 6, combined curriculum",
+        "none that could be read to the digit",
         seeds=(0,),
     ),
 }

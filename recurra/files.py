@@ -15,13 +15,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it replaces ``path``, on failure it is removed.
+    """Yield a path beside ``path`` to write to; on success it replaces ``path``, on failure it is removed. A pipe or
+    device that has a name cannot be replaced: it is what is written to.
 
     Raises:
         BadInput: ``path`` is a folder, the disk is full or its folder not writable; what ``path`` held is untouched.
     """
     if path.is_dir():
         raise BadInput(f"{path}: is a folder; name a file to write")
+    if path.exists() and not path.is_file():
+        yield path
+        return
     real = Path(os.path.realpath(path))  # of a link, the file that it names
     part = real.with_name(f".{real.name}.{os.getpid()}.part")
     try:

@@ -12,15 +12,11 @@ if TYPE_CHECKING:
 
 
 def write_pieces(pieces: Iterator[str], out: Path | None, *, flush: bool = False) -> None:
-    """Text as it comes: to a file, whole or not at all, to a pipe or device that has a name, or to standard output.
+    """Text as it comes: to a file, whole or not at all, or to standard output.
 
     Args:
         flush: after every piece, whoever reads.
     """
-    if out is not None and out.exists() and not (out.is_file() or out.is_dir()):
-        with out.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
-        return
     if out is not None:
         from recurra.files import replacing
 

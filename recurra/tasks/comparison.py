@@ -130,8 +130,8 @@ def compare(
     for number, (name, own) in enumerate(contenders.items(), start=1):
         print(f"{name} ({number} of {len(contenders)})", file=sys.stderr)
         try:
-            trained = _train(comparison, name, sources, {**options, **own}) if own is not None else None
-            comparison.results.append(trained or counted[name])
+            result = counted[name] if own is None else _train(comparison, name, sources, {**options, **own})
+            comparison.results.append(result)
         except NotFinite as error:
             comparison.failed[name] = str(error)
         comparison.save()

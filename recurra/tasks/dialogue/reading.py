@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from recurra.data.dialogues import KNOWLEDGE, TURN, USER, conversation_of, exchanges, read_dialogues, turns_of
+from recurra.data.dialogues import KNOWLEDGE, USER, conversation_of, exchanges, read_dialogues, turns_of
 from recurra.data.pair_store import PairStore, keep_pairs
 from recurra.data.parallel import Pair
 from recurra.data.vocabulary import Vocabulary, build_vocabulary, fingerprint, load_vocabulary, save_vocabulary
@@ -184,15 +183,16 @@ def _learn(store: PairStore, count: int, config: Config) -> Sides:
     speakers: dict[str, None] = {}
 
     def lines() -> Iterator[str]:
-        before, known = "", 0  # the history of the answer before, and its turns
-        for source, target in islice(zip(store.side(False), store.side(True), strict=True), count):
-            turns = turns_of(source)
-            goes_on = bool(before) and source.startswith(before + TURN)
+        before, known = "", 0  # the conversation of the answer before, and the turns of its history
+        for number in range(count):
+            pair = store[number]
+            turns, conversation = turns_of(pair.source), conversation_of(pair)
+            goes_on = conversation == before
             for turn in turns[known + 1 if goes_on else 0 :]:  # an answer is a turn of the next one's history
                 speakers.setdefault(turn.speaker)
                 yield plain(turn.text, config.lower) + "\n"
-            yield plain(target, config.lower) + "\n"
-            before, known = source, len(turns)
+            yield plain(pair.target, config.lower) + "\n"
+            before, known = conversation, len(turns)
 
     vocabulary = build_vocabulary(config.unit, lines(), min_count=config.min_count, size=config.vocabulary_size)
     speakers.setdefault(config.answers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra.data import standard_input
-from recurra.data.columns import Labelled
+from recurra.data.columns import CELL, Labelled
 from recurra.data.sentences import Layout, read_lines, read_sentences
 from recurra.data.token_store import Numbering
 from recurra.errors import BadInput
@@ -143,7 +143,7 @@ def _answered(line: str, known: Known, scores: Any) -> str:
 
 def _word(known: Known, line: str, number: int) -> Any:
     layout = known.layout
-    cells = line.split("\t") if "\t" in line else line.split()
+    cells = line.split("\t") if "\t" in line else CELL.findall(line)
     if len(cells) == 1 and not layout.inputs:
         kinds = [[cells[0]]]
     elif max(layout.read[:-1]) < len(cells):
