@@ -66,6 +66,20 @@ def test_a_table_comes_back_with_its_own_columns(runs):
     assert sum(row["predicted"] == row["side"] for row in rows) > 90
 
 
+def test_lines_may_end_as_on_windows(runs, monkeypatch):
+    found = []
+    for end in ("\n", "\r\n"):
+        type_in(monkeypatch, f"the good film{end}grim plot{end}")
+        found.append(runs.both.predict("-"))
+    assert found[0] == found[1] and len(table(found[0])) == 2
+
+
+def test_closed_input_is_refused(runs, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(BadInput, match="standard input is closed"):
+        runs.ahead.predict("-")
+
+
 def test_labels_may_be_missing(runs):
     rows = table(runs.ahead.predict(reviews(runs.folder / "bare.csv", 9, labels=False)))
     assert len(rows) == 9 and list(rows[0])[:3] == ["id", "review", "predicted"]

@@ -167,3 +167,12 @@ def test_all_of_other_data_is_the_test_part(tmp_path):
         file.write(waves(tmp_path / "other.ts", 7, seed=3).read_bytes())
     data = read_only_test(Sources.named((str(tmp_path / "other.ts.gz"),), None, None), Config(), meaning)
     assert [len(part) for part in (data.train, data.dev, data.test)] == [0, 0, 7]
+
+
+def test_other_data_has_the_encoding_of_the_set_that_was_learnt(tmp_path):
+    meaning = read(reviews(tmp_path / "train.csv", 30), **REVIEWS).meaning
+    (tmp_path / "other.csv").write_bytes("id,review,side\n0,café good,praise\n".encode("latin-1"))
+    other = Sources.named((str(tmp_path / "other.csv"),), None, None)
+    assert read_only_test(other, Config(**REVIEWS), meaning, "latin-1").test.store.text(0) == "café good"
+    with pytest.raises(BadInput, match="line 2: byte 0xe9 is not of utf-8"):
+        read_only_test(other, Config(**REVIEWS), meaning)
