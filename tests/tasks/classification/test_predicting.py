@@ -67,11 +67,14 @@ def test_a_table_comes_back_with_its_own_columns(runs):
 
 
 def test_lines_may_end_as_on_windows(runs, monkeypatch):
-    found = []
-    for end in ("\n", "\r\n"):
-        type_in(monkeypatch, f"the good film{end}grim plot{end}")
-        found.append(runs.both.predict("-"))
-    assert found[0] == found[1] and len(table(found[0])) == 2
+    options = SMALL | dict(unit="characters", epochs=1, direction="forward", text="review", label="side")
+    run = fit("classification", reviews(runs.folder / "few.csv", 60), out=runs.folder / "letters", **options)
+    for stream in (False, True):
+        found = []
+        for end in ("\n", "\r\n"):
+            type_in(monkeypatch, f"the good film{end}grim plot{end}")
+            found.append([float(row["p(praise)"]) for row in table(run.predict("-", stream=stream))])
+        assert found[0] == pytest.approx(found[1], abs=2e-6)  # printed with six digits
 
 
 def test_closed_input_is_refused(runs, monkeypatch):
